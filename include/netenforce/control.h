@@ -1,0 +1,20 @@
+/* control.h - the operator's API on the control socket (docs/openapi.yaml). */
+#ifndef NETENFORCE_CONTROL_H
+#define NETENFORCE_CONTROL_H
+
+#include <netenforce/driver.h>
+#include <netenforce/http.h>
+#include <time.h>
+
+struct ne_control {
+    struct ne_driver *driver;
+    struct timespec started; /* CLOCK_MONOTONIC */
+    const char *state_dir;
+    unsigned mark;
+};
+
+/* ne_control_handle() - An ne_http_handler; @context is the struct ne_control. */
+void ne_control_handle(void *context, const struct ne_http_request *request,
+                       struct ne_http_response *response);
+
+#endif

@@ -1,0 +1,115 @@
+/* fence.h - what the kernel should enforce, said without any firewall's words.
+ *
+ * The whole desired state is one value, made from the model by ne_fence_build(),
+ * judged by ne_fence_verdict() and put in force by a firewall backend
+ * (firewall.h). Nothing here knows of tables, chains or libiptc.
+ *
+ * The rules of the fence, for a packet that enters the host from a container's side:
+ *
+ *  1. On a bridge of ours only packets of a member may live: source address
+ *     and source MAC address must be those of one member of that bridge.
+ *     Everything else is dropped without a word (an answer would go to a forged source).
+ *  2. The member's policy is asked with the packet's destination as the
+ *     container wrote it (before any DNAT). The first rule that matches decides.
+ *  3. If none matches, the policy's `otherwise` decides: refused with an answer
+ *     or dropped.
+ *  4. What comes in directly on a bridge port (link-local frames, which a
+ *     bridge hands to its port) is dropped.
+ *  5. Nothing is forwarded *into* a bridge of ours but replies to what passed.
+ */
+#ifndef NETENFORCE_FENCE_H
+#define NETENFORCE_FENCE_H
+
+#include <netenforce/addr.h>
+#include <netenforce/error.h>
+#include <netenforce/names.h>
+
+enum ne_verdict {
+    NE_PASS,   /* let it through                                              */
+    NE_REJECT, /* refuse and tell the sender (TCP RST, ICMP port unreachable) */
+    NE_DROP,   /* refuse silently                                             */
+};
+
+#define NE_PROTO_ANY     0  /* IPPROTO_IP/HOPOPTS never needs a rule of its own */
+#define NE_ICMP_TYPE_ANY -1 /* else 0..255, only with ICMP or ICMPv6            */
+
+struct ne_rule {
+    struct ne_prefix to; /* destination; its family is the rule's family     */
+    uint8_t proto;       /* IPPROTO_*, or NE_PROTO_ANY                       */
+    uint16_t port_low;   /* with TCP and UDP: destination ports, inclusive   */
+    uint16_t port_high;  /* (0..65535 is any)                                */
+    int16_t icmp_type;   /* with ICMP and ICMPv6, else NE_ICMP_TYPE_ANY      */
+    enum ne_verdict verdict;
+};
+
+struct ne_policy {
+    char id[NE_ID_SIZE]; /* of the network or endpoint that it belongs to: a stable, unique name */
+    struct ne_rule *rules;
+    size_t rule_count;
+    enum ne_verdict otherwise; /* NE_REJECT or NE_DROP */
+};
+
+struct ne_member {
+    char bridge[NE_IFNAME_SIZE];
+    struct ne_mac mac;
+    struct ne_addr addr; /* one member for each address of an endpoint */
+    size_t policy;       /* index in the fence's policies              */
+};
+
+struct ne_fence {
+    char (*bridges)[NE_IFNAME_SIZE]; /* every bridge, also those with no member */
+    size_t bridge_count;
+    struct ne_policy *policies;
+    size_t policy_count;
+    struct ne_member *members; /* sorted by family, then address; addresses are unique */
+    size_t member_count;
+    bool reaches_beyond; /* a rule passes packets to an address that is no bridge's own:
+                          * replies must be let back and the source hidden             */
+};
+
+struct ne_packet {
+    const char *interface; /* where it came in */
+    struct ne_mac mac;     /* its source MAC address */
+    struct ne_addr from;
+    struct ne_addr to;
+    uint8_t proto;
+    uint16_t port; /* destination port of TCP and UDP */
+    uint8_t icmp_type;
+};
+
+struct ne_judgement {
+    enum ne_verdict verdict;
+    const char *reason;             /* static: "source", "policy", "allowed", "not-ours", "port" */
+    const struct ne_policy *policy; /* NULL where none was asked  */
+    const struct ne_rule *rule;     /* NULL where none matched    */
+};
+
+/* ne_fence_init() - An empty fence. */
+void ne_fence_init(struct ne_fence *fence);
+
+/* ne_fence_free() - Release what the fence holds; it is empty afterwards. */
+void ne_fence_free(struct ne_fence *fence);
+
+/* ne_fence_add_bridge/policy/member() - Grow a fence.
+ * ne_fence_add_policy() returns the new policy through *@policy; it is valid until the
+ * next policy is added. Return: 0, or -1 with NE_NO_MEMORY.
+ */
+int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_error *err);
+int ne_fence_add_policy(struct ne_fence *fence, const char *id, enum ne_verdict otherwise,
+                        struct ne_policy **policy, struct ne_error *err);
+int ne_fence_add_member(struct ne_fence *fence, const struct ne_member *member,
+                        struct ne_error *err);
+
+/* ne_policy_add_rule() - Append @rule. Return: 0, or -1 with NE_NO_MEMORY. */
+int ne_policy_add_rule(struct ne_policy *policy, const struct ne_rule *rule, struct ne_error *err);
+
+/* ne_fence_sort() - Bring the members into their order; call it once all are added. */
+void ne_fence_sort(struct ne_fence *fence);
+
+/* ne_fence_verdict() - What the fence says of @packet. Pure; never fails. */
+struct ne_judgement ne_fence_verdict(const struct ne_fence *fence, const struct ne_packet *packet);
+
+/* ne_rule_matches() - Whether @rule is about @packet's destination. */
+bool ne_rule_matches(const struct ne_rule *rule, const struct ne_packet *packet);
+
+#endif

@@ -1,0 +1,116 @@
+/* model.h - networks and endpoints as the driver knows them, and the fence that
+ * follows from them. Plain data: no descriptor, no kernel, no JSON.
+ */
+#ifndef NETENFORCE_MODEL_H
+#define NETENFORCE_MODEL_H
+
+#include <netenforce/addr.h>
+#include <netenforce/error.h>
+#include <netenforce/fence.h>
+#include <netenforce/names.h>
+#include <netenforce/options.h>
+
+/* A Linux bridge takes 1023 ports (BR_MAX_PORTS, net/bridge/br_private.h). */
+#define NE_PORTS_MAX 1023
+
+#define NE_SANDBOX_SIZE 128
+
+struct ne_network {
+    char id[NE_ID_SIZE]; /* first: struct ne_index sorts by it */
+    char bridge[NE_IFNAME_SIZE];
+    struct ne_mac mac; /* the bridge's */
+    struct ne_prefix pool4;
+    struct ne_prefix pool6;
+    struct ne_prefix gateway4; /* the bridge's address with the pool's length */
+    struct ne_prefix gateway6;
+    bool internal;
+    struct ne_options options;
+};
+
+struct ne_endpoint {
+    char id[NE_ID_SIZE]; /* first: struct ne_index sorts by it */
+    char network[NE_ID_SIZE];
+    struct ne_addr addr4;
+    struct ne_addr addr6;
+    struct ne_mac mac;
+    bool mac_is_ours; /* made by us: the engine waits for it in CreateEndpoint's answer */
+    bool joined;      /* rules and port are wanted in the kernel */
+    char sandbox[NE_SANDBOX_SIZE]; /* SandboxKey of Join; empty if not joined */
+    struct ne_options options;
+};
+
+/* Owning, sorted arrays of pointers to records that begin with their id. */
+struct ne_index {
+    void **items;
+    size_t count;
+    size_t capacity;
+};
+
+struct ne_model {
+    struct ne_index networks;  /* of struct ne_network *  */
+    struct ne_index endpoints; /* of struct ne_endpoint * */
+};
+
+void ne_model_init(struct ne_model *model);
+void ne_model_free(struct ne_model *model);
+
+/* ne_model_network/endpoint() - Look up by id. Return: the record, owned by the model, or NULL. */
+struct ne_network *ne_model_network(const struct ne_model *model, const char *id);
+struct ne_endpoint *ne_model_endpoint(const struct ne_model *model, const char *id);
+
+/* ne_model_network_at/endpoint_at() - By position, 0 to count - 1, in the order of ids. */
+struct ne_network *ne_model_network_at(const struct ne_model *model, size_t position);
+struct ne_endpoint *ne_model_endpoint_at(const struct ne_model *model, size_t position);
+
+/* ne_model_add_network/endpoint() - Add a copy of @record, whose id must be new.
+ * Return: the model's own record, or NULL with NE_NO_MEMORY in @err.
+ */
+struct ne_network *ne_model_add_network(struct ne_model *model, const struct ne_network *record,
+                                        struct ne_error *err);
+struct ne_endpoint *ne_model_add_endpoint(struct ne_model *model, const struct ne_endpoint *record,
+                                          struct ne_error *err);
+
+/* ne_model_drop_network/endpoint() - Remove and free; an unknown id is nothing to do. */
+void ne_model_drop_network(struct ne_model *model, const char *id);
+void ne_model_drop_endpoint(struct ne_model *model, const char *id);
+
+/* ne_network_check() - Whether @network can be added to @model: gateways lie in their
+ * pools, proxies are of a family that the network has, MTU fits IPv6, no pool,
+ * bridge or id clashes with another network's. Pure.
+ * Return: 0, or -1 with NE_BAD_INPUT or NE_CONFLICT.
+ */
+int ne_network_check(const struct ne_model *model, const struct ne_network *network,
+                     struct ne_error *err);
+
+/* ne_endpoint_check() - Whether @endpoint can be added to its @network: addresses lie in the pools
+ * and are not the gateway's, the MAC address is a station's and is neither the
+ * bridge's nor that of another endpoint with another address, there is a port left.
+ * Endpoints that hold one of its addresses are no obstacle (they are superseded).
+ * Return: 0, or -1 with NE_BAD_INPUT or NE_CONFLICT.
+ */
+int ne_endpoint_check(const struct ne_model *model, const struct ne_network *network,
+                      const struct ne_endpoint *endpoint, struct ne_error *err);
+
+/* ne_endpoint_clashes() - Whether two endpoints hold the same address on the same network. */
+bool ne_endpoint_clashes(const struct ne_endpoint *a, const struct ne_endpoint *b);
+
+/* ne_effective_options() - The options that hold for @endpoint: its own where given, else
+ * the network's.
+ */
+struct ne_options ne_effective_options(const struct ne_network *network,
+                                       const struct ne_endpoint *endpoint);
+
+/* ne_model_fence() - Make the fence of the whole model in *@fence (initialised here).
+ * Members are the endpoints that are joined.
+ * Return: 0, to be released with ne_fence_free(); or -1 with NE_NO_MEMORY and nothing to release.
+ */
+int ne_model_fence(const struct ne_model *model, struct ne_fence *fence, struct ne_error *err);
+
+/* ne_routes() - The destinations that the container reaches by way of the bridge:
+ * each proxy address outside of the pools. Without a gateway it needs a static route to them.
+ * Writes up to NE_PROXY_MAX addresses, each once. Return: how many.
+ */
+size_t ne_routes(const struct ne_network *network, const struct ne_endpoint *endpoint,
+                 struct ne_addr routes[static NE_PROXY_MAX]);
+
+#endif

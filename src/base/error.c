@@ -1,0 +1,83 @@
+/* error.c - the error contract: see error.h. */
+#include <netenforce/error.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* __attribute__: the format string is the caller's literal, checked at ne_fail(). */
+static void write_text(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt,
+                       va_list ap) __attribute__((format(printf, 4, 0)));
+
+static void write_text(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt,
+                       va_list ap) {
+    err->code = code;
+    err->sys_errno = sys_errno;
+    int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
+    if (n < 0) {
+        n = 0;
+        err->text[0] = '\0';
+    }
+    size_t used = (size_t)n;
+    if (sys_errno != 0 && used < sizeof(err->text))
+        (void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(sys_errno));
+}
+
+int ne_fail(struct ne_error *err, enum ne_code code, const char *fmt, ...) {
+    if (err == NULL)
+        return -1;
+    va_list ap;
+    va_start(ap, fmt);
+    write_text(err, code, 0, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+int ne_fail_errno(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt, ...) {
+    if (err == NULL)
+        return -1;
+    va_list ap;
+    va_start(ap, fmt);
+    write_text(err, code, sys_errno, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+int ne_context(struct ne_error *err, const char *fmt, ...) {
+    if (err == NULL)
+        return -1;
+    char inner[NE_ERROR_TEXT];
+    memcpy(inner, err->text, sizeof(inner));
+
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
+    va_end(ap);
+
+    size_t used = n < 0 ? 0 : (size_t)n;
+    if (used < sizeof(err->text))
+        (void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner);
+    return -1;
+}
+
+const char *ne_code_name(enum ne_code code) {
+    switch (code) {
+    case NE_OK:
+        return "ok";
+    case NE_BAD_INPUT:
+        return "bad_input";
+    case NE_NOT_FOUND:
+        return "not_found";
+    case NE_CONFLICT:
+        return "conflict";
+    case NE_UNSUPPORTED:
+        return "unsupported";
+    case NE_KERNEL:
+        return "kernel";
+    case NE_STATE:
+        return "state";
+    case NE_NO_MEMORY:
+        return "no_memory";
+    }
+    return "unknown";
+}

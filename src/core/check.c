@@ -1,0 +1,156 @@
+/* check.c - what may be added to the model: see model.h. */
+#include <netenforce/model.h>
+
+#include <string.h>
+
+#define SHORT_ID 12 /* as the engine's command line shows ids */
+
+static int check_family(const struct ne_prefix *pool, const struct ne_prefix *gateway,
+                        const char *family, struct ne_error *err) {
+    char pool_text[NE_PREFIX_TEXT];
+    char gateway_text[NE_PREFIX_TEXT];
+    ne_prefix_format(pool, pool_text);
+    ne_prefix_format(gateway, gateway_text);
+
+    if (pool->addr.family == NE_NONE)
+        return 0;
+    if (gateway->addr.family == NE_NONE)
+        return ne_fail(err, NE_BAD_INPUT,
+                       "the %s pool %s has no gateway address for the bridge: give one with "
+                       "--gateway, or use the default IPAM driver",
+                       family, pool_text);
+    if (!ne_prefix_contains(pool, &gateway->addr))
+        return ne_fail(err, NE_BAD_INPUT, "gateway %s is not in the pool %s", gateway_text,
+                       pool_text);
+    if (!ne_addr_is_host(&gateway->addr))
+        return ne_fail(err, NE_BAD_INPUT,
+                       "gateway %s cannot be a bridge's address: choose a --subnet that is neither "
+                       "loopback, link-local, multicast nor reserved",
+                       gateway_text);
+    return 0;
+}
+
+/* check_proxies() - A container can reach a proxy only over a family that its network has. */
+static int check_proxies(const struct ne_network *network, const struct ne_options *options,
+                         struct ne_error *err) {
+    for (unsigned i = 0; i < options->proxy_count; i++) {
+        const struct ne_addr *addr = &options->proxy[i].addr;
+        char text[NE_ADDR_TEXT];
+        ne_addr_format(addr, text);
+        if (addr->family == NE_V4 && network->pool4.addr.family == NE_NONE)
+            return ne_fail(err, NE_BAD_INPUT, "option proxy: %s is IPv4, but the network has none",
+                           text);
+        if (addr->family == NE_V6 && network->pool6.addr.family == NE_NONE)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option proxy: %s is IPv6, but the network has none: create it with "
+                           "--ipv6 and a --subnet of that family",
+                           text);
+    }
+    return 0;
+}
+
+static int check_pool_is_free(const struct ne_network *other, const struct ne_prefix *pool,
+                              struct ne_error *err) {
+    const struct ne_prefix *taken = pool->addr.family == NE_V6 ? &other->pool6 : &other->pool4;
+    if (!ne_prefix_overlaps(pool, taken))
+        return 0;
+    char pool_text[NE_PREFIX_TEXT];
+    char taken_text[NE_PREFIX_TEXT];
+    return ne_fail(err, NE_CONFLICT, "pool %s overlaps %s of network %.*s: choose another --subnet",
+                   ne_prefix_format(pool, pool_text), ne_prefix_format(taken, taken_text), SHORT_ID,
+                   other->id);
+}
+
+int ne_network_check(const struct ne_model *model, const struct ne_network *network,
+                     struct ne_error *err) {
+    if (network->pool4.addr.family == NE_NONE && network->pool6.addr.family == NE_NONE)
+        return ne_fail(err, NE_BAD_INPUT,
+                       "the network has no address pool: give a --subnet, or use the default IPAM "
+                       "driver");
+    if (check_family(&network->pool4, &network->gateway4, "IPv4", err) < 0 ||
+        check_family(&network->pool6, &network->gateway6, "IPv6", err) < 0 ||
+        check_proxies(network, &network->options, err) < 0)
+        return -1;
+    if (network->options.has_mtu && network->options.mtu < 1280 &&
+        network->pool6.addr.family != NE_NONE)
+        return ne_fail(err, NE_BAD_INPUT,
+                       "option com.docker.network.driver.mtu: %u is too small for IPv6; accepted "
+                       "are 1280 and more",
+                       network->options.mtu);
+
+    for (size_t i = 0; i < model->networks.count; i++) {
+        const struct ne_network *other = ne_model_network_at(model, i);
+        if (strcmp(other->id, network->id) == 0)
+            return ne_fail(err, NE_CONFLICT, "network %.*s exists already with other settings",
+                           SHORT_ID, network->id);
+        if (strcmp(other->bridge, network->bridge) == 0)
+            return ne_fail(err, NE_CONFLICT,
+                           "bridge %s belongs to network %.*s: choose another "
+                           "com.docker.network.bridge.name",
+                           network->bridge, SHORT_ID, other->id);
+        if (check_pool_is_free(other, &network->pool4, err) < 0 ||
+            check_pool_is_free(other, &network->pool6, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+bool ne_endpoint_clashes(const struct ne_endpoint *a, const struct ne_endpoint *b) {
+    if (strcmp(a->network, b->network) != 0)
+        return false;
+    return (a->addr4.family != NE_NONE && ne_addr_equal(&a->addr4, &b->addr4)) ||
+           (a->addr6.family != NE_NONE && ne_addr_equal(&a->addr6, &b->addr6));
+}
+
+static int check_address(const struct ne_addr *addr, const struct ne_prefix *pool,
+                         const struct ne_prefix *gateway, struct ne_error *err) {
+    if (addr->family == NE_NONE)
+        return 0;
+    char text[NE_ADDR_TEXT];
+    char pool_text[NE_PREFIX_TEXT];
+    ne_addr_format(addr, text);
+    if (!ne_prefix_contains(pool, addr))
+        return ne_fail(err, NE_BAD_INPUT, "address %s is not in the network's pool %s", text,
+                       ne_prefix_format(pool, pool_text));
+    if (ne_addr_equal(addr, &gateway->addr))
+        return ne_fail(err, NE_BAD_INPUT, "address %s is the bridge's own: choose another", text);
+    return 0;
+}
+
+int ne_endpoint_check(const struct ne_model *model, const struct ne_network *network,
+                      const struct ne_endpoint *endpoint, struct ne_error *err) {
+    if (endpoint->addr4.family == NE_NONE && endpoint->addr6.family == NE_NONE)
+        return ne_fail(err, NE_BAD_INPUT, "endpoint %.*s has no address", SHORT_ID, endpoint->id);
+    if (check_address(&endpoint->addr4, &network->pool4, &network->gateway4, err) < 0 ||
+        check_address(&endpoint->addr6, &network->pool6, &network->gateway6, err) < 0 ||
+        check_proxies(network, &endpoint->options, err) < 0)
+        return -1;
+
+    char mac[NE_MAC_TEXT];
+    ne_mac_format(&endpoint->mac, mac);
+    if (!ne_mac_is_host(&endpoint->mac))
+        return ne_fail(err, NE_BAD_INPUT,
+                       "MAC address %s is a group's or zero; accepted is one station's, such as "
+                       "02:00:00:00:00:01",
+                       mac);
+    if (ne_mac_equal(&endpoint->mac, &network->mac))
+        return ne_fail(err, NE_CONFLICT, "MAC address %s is the bridge's own: choose another", mac);
+
+    size_t ports = 0;
+    for (size_t i = 0; i < model->endpoints.count; i++) {
+        const struct ne_endpoint *other = ne_model_endpoint_at(model, i);
+        if (strcmp(other->network, network->id) != 0 || ne_endpoint_clashes(other, endpoint))
+            continue;
+        ports++;
+        if (ne_mac_equal(&other->mac, &endpoint->mac))
+            return ne_fail(err, NE_CONFLICT,
+                           "MAC address %s belongs to endpoint %.*s of the same network: choose "
+                           "another --mac-address",
+                           mac, SHORT_ID, other->id);
+    }
+    if (ports >= NE_PORTS_MAX)
+        return ne_fail(err, NE_CONFLICT,
+                       "network %.*s is full: a Linux bridge takes %d ports; use a second network",
+                       SHORT_ID, network->id, NE_PORTS_MAX);
+    return 0;
+}

@@ -1,0 +1,148 @@
+/* fence.c - the desired enforcement as a value, and its judgement: see fence.h. */
+#include <netenforce/fence.h>
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ne_fence_init(struct ne_fence *fence) {
+    *fence = (struct ne_fence){0};
+}
+
+void ne_fence_free(struct ne_fence *fence) {
+    for (size_t i = 0; i < fence->policy_count; i++)
+        free(fence->policies[i].rules);
+    free(fence->policies);
+    free(fence->members);
+    free(fence->bridges);
+    ne_fence_init(fence);
+}
+
+/* grown() - Make room for one more element behind @count of them.
+ *
+ * Room doubles at each power of two, so the capacity follows from the count and need not be kept.
+ *
+ * Return: the array, moved or not, or NULL (the old one stays valid).
+ */
+static void *grown(void *array, size_t count, size_t size, struct ne_error *err) {
+    if (count != 0 && (count & (count - 1)) != 0)
+        return array;
+    size_t capacity = count == 0 ? 1 : count * 2;
+    void *room = reallocarray(array, capacity, size);
+    if (room == NULL)
+        (void)ne_fail(err, NE_NO_MEMORY, "no memory for %zu rules of the fence", capacity);
+    return room;
+}
+
+int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_error *err) {
+    void *room = grown(fence->bridges, fence->bridge_count, sizeof(*fence->bridges), err);
+    if (room == NULL)
+        return -1;
+    fence->bridges = room;
+    char *slot = fence->bridges[fence->bridge_count];
+    memset(slot, 0, NE_IFNAME_SIZE);
+    memcpy(slot, bridge, strnlen(bridge, NE_IFNAME_SIZE - 1));
+    fence->bridge_count++;
+    return 0;
+}
+
+int ne_fence_add_policy(struct ne_fence *fence, const char *id, enum ne_verdict otherwise,
+                        struct ne_policy **policy, struct ne_error *err) {
+    void *room = grown(fence->policies, fence->policy_count, sizeof(*fence->policies), err);
+    if (room == NULL)
+        return -1;
+    fence->policies = room;
+    struct ne_policy *slot = &fence->policies[fence->policy_count];
+    *slot = (struct ne_policy){.otherwise = otherwise};
+    memcpy(slot->id, id, strnlen(id, NE_ID_SIZE - 1));
+    fence->policy_count++;
+    *policy = slot;
+    return 0;
+}
+
+int ne_fence_add_member(struct ne_fence *fence, const struct ne_member *member,
+                        struct ne_error *err) {
+    void *room = grown(fence->members, fence->member_count, sizeof(*fence->members), err);
+    if (room == NULL)
+        return -1;
+    fence->members = room;
+    fence->members[fence->member_count++] = *member;
+    return 0;
+}
+
+int ne_policy_add_rule(struct ne_policy *policy, const struct ne_rule *rule, struct ne_error *err) {
+    void *room = grown(policy->rules, policy->rule_count, sizeof(*policy->rules), err);
+    if (room == NULL)
+        return -1;
+    policy->rules = room;
+    policy->rules[policy->rule_count++] = *rule;
+    return 0;
+}
+
+static int by_address(const void *left, const void *right) {
+    const struct ne_member *a = left;
+    const struct ne_member *b = right;
+    if (a->addr.family != b->addr.family)
+        return a->addr.family < b->addr.family ? -1 : 1;
+    return memcmp(a->addr.bytes, b->addr.bytes, sizeof(a->addr.bytes));
+}
+
+void ne_fence_sort(struct ne_fence *fence) {
+    if (fence->member_count > 1)
+        qsort(fence->members, fence->member_count, sizeof(*fence->members), by_address);
+}
+
+bool ne_rule_matches(const struct ne_rule *rule, const struct ne_packet *packet) {
+    if (!ne_prefix_contains(&rule->to, &packet->to))
+        return false;
+    if (rule->proto == NE_PROTO_ANY)
+        return true;
+    if (rule->proto != packet->proto)
+        return false;
+    if (rule->proto == IPPROTO_TCP || rule->proto == IPPROTO_UDP)
+        return packet->port >= rule->port_low && packet->port <= rule->port_high;
+    if (rule->proto == IPPROTO_ICMP || rule->proto == IPPROTO_ICMPV6)
+        return rule->icmp_type == NE_ICMP_TYPE_ANY || rule->icmp_type == packet->icmp_type;
+    return true;
+}
+
+static bool is_bridge_of_ours(const struct ne_fence *fence, const char *interface) {
+    /* The prefix is ours alone: a bridge of a crashed or unknown network is closed, too. */
+    if (strncmp(interface, NE_BRIDGE_PREFIX, strlen(NE_BRIDGE_PREFIX)) == 0)
+        return true;
+    for (size_t i = 0; i < fence->bridge_count; i++) {
+        if (strcmp(fence->bridges[i], interface) == 0)
+            return true;
+    }
+    return false;
+}
+
+struct ne_judgement ne_fence_verdict(const struct ne_fence *fence, const struct ne_packet *packet) {
+    if (strncmp(packet->interface, NE_PORT_PREFIX, strlen(NE_PORT_PREFIX)) == 0)
+        return (struct ne_judgement){.verdict = NE_DROP, .reason = "port"};
+    if (!is_bridge_of_ours(fence, packet->interface))
+        return (struct ne_judgement){.verdict = NE_PASS, .reason = "not-ours"};
+
+    const struct ne_member wanted = {.addr = packet->from};
+    const struct ne_member *member = NULL;
+    if (fence->member_count > 0)
+        member = bsearch(&wanted, fence->members, fence->member_count, sizeof(*fence->members),
+                         by_address);
+    if (member == NULL || strcmp(member->bridge, packet->interface) != 0 ||
+        !ne_mac_equal(&member->mac, &packet->mac))
+        return (struct ne_judgement){.verdict = NE_DROP, .reason = "source"};
+
+    const struct ne_policy *policy = &fence->policies[member->policy];
+    for (size_t i = 0; i < policy->rule_count; i++) {
+        const struct ne_rule *rule = &policy->rules[i];
+        if (ne_rule_matches(rule, packet))
+            return (struct ne_judgement){
+                .verdict = rule->verdict,
+                .reason = rule->verdict == NE_PASS ? "allowed" : "policy",
+                .policy = policy,
+                .rule = rule,
+            };
+    }
+    return (struct ne_judgement){
+        .verdict = policy->otherwise, .reason = "policy", .policy = policy};
+}

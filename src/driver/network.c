@@ -1,0 +1,155 @@
+/* network.c - CreateNetwork and DeleteNetwork: see driver.h. */
+#include "internal.h"
+
+#include <netenforce/log.h>
+#include <string.h>
+
+static void name_bridge(struct ne_network *network) {
+    if (network->options.has_bridge)
+        memcpy(network->bridge, network->options.bridge, sizeof(network->bridge));
+    else
+        ne_bridge_name(network->id, network->bridge);
+}
+
+static bool same_network(const struct ne_network *a, const struct ne_network *b) {
+    return ne_prefix_equal(&a->pool4, &b->pool4) && ne_prefix_equal(&a->pool6, &b->pool6) &&
+           ne_prefix_equal(&a->gateway4, &b->gateway4) &&
+           ne_prefix_equal(&a->gateway6, &b->gateway6) && a->internal == b->internal &&
+           ne_options_equal(&a->options, &b->options);
+}
+
+/* check_routes() - The host must not lose a way to somewhere else under the new pool. */
+static int check_routes(struct ne_driver *driver, const struct ne_network *network,
+                        struct ne_error *err) {
+    const struct ne_prefix *pools[] = {&network->pool4, &network->pool6};
+    for (size_t i = 0; i < 2; i++) {
+        if (pools[i]->addr.family == NE_NONE)
+            continue;
+        struct ne_prefix found;
+        char device[NE_IFNAME_SIZE];
+        if (driver->link->ops->overlap(driver->link, pools[i], network->bridge, &found, device,
+                                       err) < 0)
+            return -1;
+        if (found.addr.family == NE_NONE)
+            continue;
+        char pool_text[NE_PREFIX_TEXT];
+        char found_text[NE_PREFIX_TEXT];
+        return ne_fail(err, NE_CONFLICT,
+                       "pool %s overlaps the host's route to %s (interface %s): choose another "
+                       "--subnet",
+                       ne_prefix_format(pools[i], pool_text), ne_prefix_format(&found, found_text),
+                       device);
+    }
+    return 0;
+}
+
+int check_proxies_local(struct ne_driver *driver, const struct ne_network *network,
+                        const struct ne_options *options, struct ne_error *err) {
+    for (unsigned i = 0; network->internal && i < options->proxy_count; i++) {
+        const struct ne_addr *addr = &options->proxy[i].addr;
+        bool local = addr->family == NE_NONE || ne_addr_equal(addr, &network->gateway4.addr) ||
+                     ne_addr_equal(addr, &network->gateway6.addr);
+        if (!local && driver->link->ops->is_local(driver->link, addr, &local, err) < 0)
+            return -1;
+        char text[NE_ADDR_TEXT];
+        if (!local)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option proxy: %s is no address of this host, and the network is "
+                           "--internal: use a proxy on this host or leave --internal out",
+                           ne_addr_format(addr, text));
+    }
+    return 0;
+}
+
+/* undo_create() - Take back a network of which a step failed. The bridge goes before
+ * the rules: nothing may pass by a bridge whose rules are gone. */
+static void undo_create(struct ne_driver *driver, const struct ne_network *network) {
+    struct ne_error err;
+    char id[NE_ID_SIZE];
+    memcpy(id, network->id, sizeof(id));
+
+    if (driver->link->ops->remove(driver->link, network->bridge, id, &err) < 0)
+        not_undone(driver, "network", id, &err);
+    ne_model_drop_network(&driver->model, id);
+    if (enforce(driver, NULL, &err) < 0)
+        not_undone(driver, "network", id, &err);
+    if (driver->store->ops->forget_network(driver->store, id, &err) < 0)
+        not_undone(driver, "network", id, &err);
+}
+
+int ne_driver_create_network(struct ne_driver *driver, const struct ne_network *wanted,
+                             struct ne_error *err) {
+    struct ne_network record = *wanted;
+    name_bridge(&record);
+
+    const struct ne_network *known = ne_model_network(&driver->model, record.id);
+    if (known != NULL && same_network(known, &record))
+        return 0;
+    if (ne_network_check(&driver->model, &record, err) < 0 ||
+        check_routes(driver, &record, err) < 0 ||
+        check_proxies_local(driver, &record, &record.options, err) < 0 ||
+        random_mac(&record.mac, err) < 0)
+        return -1;
+
+    struct ne_network *network = ne_model_add_network(&driver->model, &record, err);
+    if (network == NULL)
+        return -1;
+    struct ne_bridge bridge = bridge_of(network);
+    if (driver->store->ops->save_network(driver->store, network, err) < 0 ||
+        enforce(driver, NULL, err) < 0 ||
+        driver->link->ops->bridge_ensure(driver->link, &bridge, err) < 0) {
+        undo_create(driver, network);
+        return ne_context(err, "network %.12s", record.id);
+    }
+    char pool[NE_PREFIX_TEXT];
+    ne_info("network %.12s: bridge %s, pool %s", record.id, record.bridge,
+            ne_prefix_format(record.pool4.addr.family != NE_NONE ? &record.pool4 : &record.pool6,
+                             pool));
+    return 0;
+}
+
+static void delete_endpoints_of(struct ne_driver *driver, const char *network) {
+    for (size_t i = driver->model.endpoints.count; i-- > 0;) {
+        const struct ne_endpoint *endpoint = ne_model_endpoint_at(&driver->model, i);
+        if (strcmp(endpoint->network, network) != 0)
+            continue;
+        char id[NE_ID_SIZE];
+        memcpy(id, endpoint->id, sizeof(id));
+        struct ne_error err;
+        ne_warn("network %.12s goes while endpoint %.12s is there: deleted with it", network, id);
+        if (ne_driver_delete_endpoint(driver, id, &err) < 0)
+            not_undone(driver, "endpoint", id, &err);
+    }
+}
+
+/* The engine forgets the network whatever is answered. So the model forgets it, too, and what
+ * could not be removed stays closed and belongs to nobody: repair removes it. */
+int ne_driver_delete_network(struct ne_driver *driver, const char *id, struct ne_error *err) {
+    const struct ne_network *network = ne_model_network(&driver->model, id);
+    if (network == NULL)
+        return 0;
+    delete_endpoints_of(driver, id);
+
+    int result = 0;
+    char bridge[NE_IFNAME_SIZE];
+    memcpy(bridge, network->bridge, sizeof(bridge));
+    if (driver->link->ops->remove(driver->link, bridge, id, err) < 0)
+        result = -1;
+
+    ne_model_drop_network(&driver->model, id);
+    struct ne_error late;
+    if (enforce(driver, NULL, &late) < 0) {
+        *err = late;
+        result = -1;
+    }
+    if (driver->store->ops->forget_network(driver->store, id, &late) < 0) {
+        *err = late;
+        result = -1;
+    }
+    if (result < 0) {
+        driver->unsettled = true;
+        return ne_context(err, "network %.12s", id);
+    }
+    ne_info("network %.12s: removed", id);
+    return 0;
+}

@@ -1,0 +1,134 @@
+/* repair.c - the kernel brought into line with the model: see driver.h. */
+#include "internal.h"
+
+#include <netenforce/log.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a survey found, kept until the survey is over: a netlink dump cannot be
+ * read and acted upon at once. */
+struct survey {
+    struct ne_link_found *found;
+    size_t count;
+};
+
+static int note(void *context, const struct ne_link_found *found, struct ne_error *err) {
+    struct survey *survey = context;
+    struct ne_link_found *room =
+        reallocarray(survey->found, survey->count + 1, sizeof(*survey->found));
+    if (room == NULL)
+        return ne_fail(err, NE_NO_MEMORY, "no memory for %zu links", survey->count + 1);
+    survey->found = room;
+    survey->found[survey->count++] = *found;
+    return 0;
+}
+
+static bool port_found(const struct survey *survey, const char *owner) {
+    for (size_t i = 0; i < survey->count; i++) {
+        if (survey->found[i].kind == NE_LINK_PORT && strcmp(survey->found[i].owner, owner) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A run of steps that goes on after a failure and remembers the first. */
+struct run {
+    struct ne_driver *driver;
+    struct ne_error *err;
+    bool failed;
+};
+
+static void step(struct run *run, int result, struct ne_error *err, const char *what,
+                 const char *id) {
+    if (result == 0)
+        return;
+    (void)ne_context(err, "%s %.12s", what, id);
+    ne_err("%s", err->text);
+    if (!run->failed)
+        *run->err = *err;
+    run->failed = true;
+}
+
+/* An endpoint without its port has no container any more: a pair goes with the
+ * namespace that its other end is in. */
+static void settle_endpoints(struct run *run, const struct survey *survey) {
+    struct ne_model *model = &run->driver->model;
+    for (size_t i = 0; i < model->endpoints.count; i++) {
+        struct ne_endpoint *endpoint = ne_model_endpoint_at(model, i);
+        if (!endpoint->joined || port_found(survey, endpoint->id))
+            continue;
+        struct ne_error err;
+        ne_info("endpoint %.12s: its port is gone, taken as left", endpoint->id);
+        endpoint->joined = false;
+        endpoint->sandbox[0] = '\0';
+        step(run, run->driver->store->ops->save_endpoint(run->driver->store, endpoint, &err), &err,
+             "endpoint", endpoint->id);
+    }
+}
+
+static void remove_orphans(struct run *run, const struct survey *survey) {
+    struct ne_model *model = &run->driver->model;
+    for (size_t i = 0; i < survey->count; i++) {
+        const struct ne_link_found *link = &survey->found[i];
+        const struct ne_endpoint *endpoint = ne_model_endpoint(model, link->owner);
+        const struct ne_network *network = ne_model_network(model, link->owner);
+        bool wanted = link->kind == NE_LINK_PORT
+                          ? endpoint != NULL && endpoint->joined
+                          : network != NULL && strcmp(network->bridge, link->name) == 0;
+        if (wanted)
+            continue;
+        struct ne_error err;
+        ne_info("link %s belongs to nobody: removed", link->name);
+        step(run, run->driver->link->ops->remove(run->driver->link, link->name, link->owner, &err),
+             &err, "link", link->name);
+    }
+}
+
+static void ensure_links(struct run *run) {
+    struct ne_driver *driver = run->driver;
+    struct ne_error err;
+    for (size_t i = 0; i < driver->model.networks.count; i++) {
+        const struct ne_network *network = ne_model_network_at(&driver->model, i);
+        struct ne_bridge bridge = bridge_of(network);
+        step(run, driver->link->ops->bridge_ensure(driver->link, &bridge, &err), &err, "network",
+             network->id);
+    }
+    for (size_t i = 0; i < driver->model.endpoints.count; i++) {
+        const struct ne_endpoint *endpoint = ne_model_endpoint_at(&driver->model, i);
+        const struct ne_network *network = ne_model_network(&driver->model, endpoint->network);
+        if (!endpoint->joined || network == NULL)
+            continue;
+        struct ne_port port = port_of(network, endpoint);
+        step(run, driver->link->ops->port_ensure(driver->link, &port, &err), &err, "endpoint",
+             endpoint->id);
+    }
+}
+
+int ne_driver_repair(struct ne_driver *driver, struct ne_error *err) {
+    struct survey survey = {0};
+    struct run run = {.driver = driver, .err = err};
+    struct ne_firewall_report report = {0};
+    struct ne_error why;
+
+    bool surveyed = driver->link->ops->survey(driver->link, note, &survey, &why) == 0;
+    step(&run, surveyed ? 0 : -1, &why, "survey of", "links");
+    if (surveyed)
+        settle_endpoints(&run, &survey);
+
+    /* Rules before links: a bridge that comes up finds its fence standing. */
+    int enforced = enforce(driver, &report, &why);
+    step(&run, enforced, &why, "rules of", "all networks");
+    if (report.differences > 0) {
+        driver->repairs += report.differences;
+        ne_warn("%u rules mended, the first: %s", report.differences, report.first);
+    }
+    if (surveyed)
+        remove_orphans(&run, &survey);
+    /* Without rules no link is brought up: what is up stays closed or as it was. */
+    if (enforced == 0)
+        ensure_links(&run);
+
+    free(survey.found);
+    driver->unsettled = run.failed;
+    return run.failed ? -1 : 0;
+}
