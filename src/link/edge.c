@@ -1,0 +1,52 @@
+/* edge.c - the rtnetlink edge as link.h's table of functions. */
+#include "rtnl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct ne_rtnl *ne_rtnl_of(struct ne_link *link) {
+    return (struct ne_rtnl *)(void *)link;
+}
+
+static void edge_close(struct ne_link *link) {
+    if (link == NULL)
+        return;
+    struct ne_rtnl *rtnl = ne_rtnl_of(link);
+    if (rtnl->socket != NULL)
+        (void)mnl_socket_close(rtnl->socket);
+    free(rtnl->ipv6_conf);
+    free(rtnl->answer);
+    free(rtnl);
+}
+
+static const struct ne_link_ops rtnl_ops = {
+    .bridge_ensure = ne_rtnl_bridge_ensure,
+    .port_ensure = ne_rtnl_port_ensure,
+    .port_quench = ne_rtnl_port_quench,
+    .remove = ne_rtnl_remove,
+    .survey = ne_rtnl_survey,
+    .overlap = ne_rtnl_overlap,
+    .is_local = ne_rtnl_is_local,
+    .close = edge_close,
+};
+
+struct ne_link *ne_rtnl_open(const char *ipv6_conf, struct ne_error *err) {
+    struct ne_rtnl *rtnl = calloc(1, sizeof(*rtnl));
+    if (rtnl == NULL) {
+        ne_fail(err, NE_NO_MEMORY, "no memory for the link edge");
+        return NULL;
+    }
+    rtnl->link.ops = &rtnl_ops;
+    rtnl->answer = malloc(NE_ANSWER_SIZE);
+    rtnl->ipv6_conf = ipv6_conf == NULL ? NULL : strdup(ipv6_conf);
+    if (rtnl->answer == NULL || (ipv6_conf != NULL && rtnl->ipv6_conf == NULL)) {
+        ne_fail(err, NE_NO_MEMORY, "no memory for the link edge");
+        edge_close(&rtnl->link);
+        return NULL;
+    }
+    if (ne_rtnl_connect(rtnl, err) != 0) {
+        edge_close(&rtnl->link);
+        return NULL;
+    }
+    return &rtnl->link;
+}

@@ -1,0 +1,232 @@
+/* rtnl.h - what the files of the rtnetlink edge share: requests, answers, links as read.
+ *
+ * DOC: how a change reaches the kernel
+ *
+ *   read        GETLINK of all that matters, in one send        (links.c)
+ *   compare     with what is wanted; nothing differs: stop here (bridge.c, port.c)
+ *   apply       one batch: several messages, one send, each acknowledged (rtnl.c)
+ *
+ * The kernel handles the messages of one send in turn before sendmsg() returns
+ * (netlink_rcv_skb(), net/netlink/af_netlink.c). So a process that is killed never leaves
+ * half a batch behind; but a message that fails doesn't stop those behind it. A batch is
+ * therefore built so that what follows a failed creation finds no link and does nothing.
+ */
+#ifndef NETENFORCE_LINK_RTNL_H
+#define NETENFORCE_LINK_RTNL_H
+
+#include <netenforce/link.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NE_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The edge itself. */
+struct ne_rtnl {
+    struct ne_link link; /* first: what the callers hold points here */
+    struct mnl_socket *socket;
+    unsigned portid;
+    uint32_t sequence;
+    char *ipv6_conf;    /* NULL: IPv6's switches are left alone */
+    bool warned_locked; /* said once that this kernel has no locked ports */
+    char *answer;       /* NE_ANSWER_SIZE bytes to receive in */
+};
+
+/* ne_rtnl_of() - The edge behind @link, which ne_rtnl_open() made. */
+struct ne_rtnl *ne_rtnl_of(struct ne_link *link);
+
+/* --- rtnl.c: the socket ------------------------------------------------------------- */
+
+#define NE_REQUEST_SIZE   768 /* the longest, making a pair, takes about 300 */
+#define NE_BATCH_MAX      12
+#define NE_TOLERATED_MAX  6
+#define NE_KERNEL_SAYS    128
+#define NE_ANSWER_SIZE    65536 /* the kernel fills at most 32 KiB: netlink_recvmsg() */
+#define NE_DUMP_TRIES_MAX 10
+
+/* Called with each message of an answer. */
+typedef void (*ne_answer)(void *context, const struct nlmsghdr *message);
+
+/* One message to the kernel and what became of it. */
+struct ne_request {
+    _Alignas(struct nlmsghdr) char buffer[NE_REQUEST_SIZE];
+    const char *doing; /* static text that completes "cannot ..." */
+    bool overflow;     /* an attribute found no room: never sent  */
+    int tolerated[NE_TOLERATED_MAX];
+    ne_answer answer; /* NULL: only the acknowledgement matters */
+    void *context;
+    bool answered;
+    int error; /* errno of the kernel's acknowledgement */
+    char says[NE_KERNEL_SAYS];
+};
+
+struct ne_batch {
+    const char *device; /* what the requests are about, for errors */
+    size_t count;
+    bool overflow;
+    struct ne_request requests[NE_BATCH_MAX];
+};
+
+/* ne_rtnl_connect() - Open the edge's socket, in place of one that it may have.
+ * Return: 0, or -1.
+ */
+int ne_rtnl_connect(struct ne_rtnl *rtnl, struct ne_error *err);
+
+/* ne_batch_init() - An empty batch about the interface @device (borrowed). */
+void ne_batch_init(struct ne_batch *batch, const char *device);
+
+/* ne_batch_add() - Append a request with a family header of @header_size zero bytes.
+ * NLM_F_REQUEST and NLM_F_ACK are added to @flags. Return: the request, never NULL.
+ */
+struct ne_request *ne_batch_add(struct ne_batch *batch, uint16_t type, uint16_t flags,
+                                size_t header_size, const char *doing);
+
+/* ne_batch_send() - Send all requests at once and read each one's acknowledgement.
+ * An empty batch succeeds without a system call.
+ * Return: 0, or -1 with the first error that its request does not tolerate.
+ */
+int ne_batch_send(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err);
+
+/* ne_rtnl_dump() - Send the first request of @batch as a dump, and call its answer function
+ * with each message. It is called with NULL first, and again each time the dump starts anew
+ * because the kernel's list changed meanwhile. Return: 0, or -1.
+ */
+int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err);
+
+/* --- attr.c: attributes ------------------------------------------------------------- */
+
+void *ne_request_header(struct ne_request *request); /* the family header */
+void ne_request_tolerate(struct ne_request *request, int sys_errno);
+void ne_put(struct ne_request *request, uint16_t type, size_t size, const void *data);
+void ne_put_u8(struct ne_request *request, uint16_t type, uint8_t value);
+void ne_put_u32(struct ne_request *request, uint16_t type, uint32_t value);
+void ne_put_text(struct ne_request *request, uint16_t type, const char *text);
+void ne_put_space(struct ne_request *request, size_t size); /* zero bytes, no attribute */
+struct nlattr *ne_nest(struct ne_request *request, uint16_t type);
+void ne_nest_end(struct ne_request *request, struct nlattr *nest);
+
+/* ne_attrs_of_message/nest() - Fill @table[0..@max] with the attributes by type; absent ones are
+ * NULL, types beyond @max are left out. A malformed rest is ignored.
+ */
+void ne_attrs_of_message(const struct nlmsghdr *message, size_t header_size,
+                         const struct nlattr **table, uint16_t max);
+void ne_attrs_of_nest(const struct nlattr *nest, const struct nlattr **table, uint16_t max);
+
+/* Each returns whether @attr is there, has the right size and was read. */
+bool ne_attr_u8(const struct nlattr *attr, uint8_t *value);
+bool ne_attr_u32(const struct nlattr *attr, uint32_t *value);
+bool ne_attr_index(const struct nlattr *attr, int *value);
+bool ne_attr_text(const struct nlattr *attr, char *out, size_t size);
+bool ne_attr_mac(const struct nlattr *attr, struct ne_mac *mac);
+bool ne_attr_addr(const struct nlattr *attr, enum ne_family family, struct ne_addr *addr);
+
+/* --- links.c: a link as the kernel reports it ----------------------------------------- */
+
+#define NE_KIND_SIZE  16
+#define NE_INET_CONF  (IPV4_DEVCONF_MAX + 1)
+#define NE_PORT_FLAGS (IFLA_BRPORT_MAX + 1)
+
+struct ne_link_state {
+    bool found;
+    int index;
+    char name[NE_IFNAME_SIZE];
+    char kind[NE_KIND_SIZE];
+    char alias[NE_ALIAS_SIZE]; /* empty where it has none, or one too long to be ours */
+    unsigned flags;            /* IFF_* */
+    unsigned mtu;
+    struct ne_mac mac;
+    int master;         /* 0: none */
+    int peer;           /* IFLA_LINK: index of a veth's other end; 0: none */
+    bool peer_is_apart; /* that index is of another namespace */
+    /* A bridge's own settings; presence apart, since kernels may lack them. */
+    bool has_snooping, has_stp;
+    bool snooping, stp;
+    /* A bridge port's flags by IFLA_BRPORT_*. */
+    bool has_port_flag[NE_PORT_FLAGS];
+    uint8_t port_flag[NE_PORT_FLAGS];
+    /* IPv4's settings by IPV4_DEVCONF_*. */
+    bool has_inet[NE_INET_CONF];
+    uint32_t inet[NE_INET_CONF];
+    bool has_inet6; /* the interface takes part in IPv6 at all */
+    bool has_gen_mode;
+    uint8_t gen_mode;
+    uint32_t disable_ipv6, accept_ra;
+};
+
+/* A setting and the value that it should have. */
+struct ne_setting {
+    uint16_t id;
+    uint32_t value;
+};
+
+/* ne_request_link() - Append a link message for the link @index or, where that is 0, @name. */
+struct ne_request *ne_request_link(struct ne_batch *batch, uint16_t type, uint16_t flags, int index,
+                                   const char *name, const char *doing);
+
+/* ne_request_get_link() - Append a question that fills @state; an absent link is no error. */
+void ne_request_get_link(struct ne_batch *batch, int index, const char *name,
+                         struct ne_link_state *state);
+
+/* ne_request_flags() - Set the IFF_* of @mask to those of @flags. */
+void ne_request_flags(struct ne_request *request, unsigned flags, unsigned mask);
+
+/* ne_request_no_ipv6_addresses() - Append: the kernel makes no IPv6 address of its own there. */
+void ne_request_no_ipv6_addresses(struct ne_batch *batch, int index, const char *name);
+
+/* ne_put_inet() - Put IPv4's @settings that @state (may be NULL) doesn't have already.
+ * Return: whether any had to be put.
+ */
+bool ne_put_inet(struct ne_request *request, const struct ne_link_state *state,
+                 const struct ne_setting *settings, size_t count);
+
+/* ne_inet_differs() - Whether ne_put_inet() would put something. */
+bool ne_inet_differs(const struct ne_link_state *state, const struct ne_setting *settings,
+                     size_t count);
+
+/* ne_link_get() - Read one link. Return: 0 (also if it is absent), or -1. */
+int ne_link_get(struct ne_rtnl *rtnl, int index, const char *name, struct ne_link_state *state,
+                struct ne_error *err);
+
+/* ne_link_delete() - Delete a link (a pair, if it is a veth). Gone already is success. */
+int ne_link_delete(struct ne_rtnl *rtnl, int index, const char *name, struct ne_error *err);
+
+/* ne_link_parse() - Read a link message. Return: false if it is none or malformed. */
+bool ne_link_parse(const struct nlmsghdr *message, struct ne_link_state *state);
+
+/* The alias that marks a link as ours: "netenforce network ID", "netenforce endpoint ID". */
+const char *ne_alias(enum ne_link_kind kind, const char *owner, char out[static NE_ALIAS_SIZE]);
+
+/* ne_link_owner() - What of ours @state is, and whose. */
+enum ne_link_kind ne_link_owner(const struct ne_link_state *state, char owner[static NE_ID_SIZE]);
+
+/* ne_link_is() - Whether @state is the @kind that belongs to @owner. */
+bool ne_link_is(const struct ne_link_state *state, enum ne_link_kind kind, const char *owner);
+
+/* ne_link_conflict() - Say that a link is in the way. Return: -1. */
+int ne_link_conflict(const struct ne_link_state *state, const char *wanted, struct ne_error *err);
+
+/* --- sysctl.c ------------------------------------------------------------------------ */
+
+/* ne_ipv6_switch() - Write @value to IPv6's setting @key of @device, where that is possible. */
+void ne_ipv6_switch(const struct ne_rtnl *rtnl, const char *device, const char *key, bool value);
+
+/* --- the operations (link.h), one file each ------------------------------------------- */
+
+int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
+                          struct ne_error *err);
+int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct ne_error *err);
+int ne_rtnl_port_quench(struct ne_link *link, const struct ne_port *port, struct ne_error *err);
+int ne_rtnl_remove(struct ne_link *link, const char *name, const char *owner, struct ne_error *err);
+int ne_rtnl_survey(struct ne_link *link, ne_link_visit visit, void *context, struct ne_error *err);
+int ne_rtnl_overlap(struct ne_link *link, const struct ne_prefix *pool, const char *except,
+                    struct ne_prefix *found, char device[static NE_IFNAME_SIZE],
+                    struct ne_error *err);
+int ne_rtnl_is_local(struct ne_link *link, const struct ne_addr *addr, bool *local,
+                     struct ne_error *err);
+
+#endif

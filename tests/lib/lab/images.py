@@ -1,0 +1,102 @@
+"""Images, made of the machine's own files: nothing is pulled.
+
+`busybox` holds busybox-static. `tools` holds curl, python3 and busybox with the libraries that they
+name. Both are tar files for `docker import`, kept in build/cache/images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from .process import run
+
+BUSYBOX = Path("/bin/busybox")
+PROGRAMS = (Path("/usr/bin/curl"), Path("/usr/bin/python3").resolve())
+STDLIB_LEFT_OUT = {
+    *("__pycache__", "test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"),
+    *("distutils", "pydoc_data", "dist-packages", "unittest", "sqlite3"),
+}
+
+
+def _add_file(tar: tarfile.TarFile, source: Path, name: str) -> None:
+    """Add a file's content under a name; links are followed."""
+    info = tar.gettarinfo(str(source.resolve()), name.lstrip("/"))
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    if info.islnk():  # tarfile saw the same inode before: repeat the content
+        info.type, info.size = tarfile.REGTYPE, source.stat().st_size
+    with source.open("rb") as content:
+        tar.addfile(info, content)
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(text)
+    tar.addfile(info, io.BytesIO(text.encode()))
+
+
+def _add_link(tar: tarfile.TarFile, name: str, target: str) -> None:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, target
+    tar.addfile(info)
+
+
+def _add_busybox(tar: tarfile.TarFile) -> None:
+    _add_file(tar, BUSYBOX, "bin/busybox")
+    for applet in run(str(BUSYBOX), "--list").out.split():
+        if applet != "busybox":
+            _add_link(tar, f"bin/{applet}", "busybox")
+    _add_text(tar, "etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
+    _add_text(tar, "etc/group", "root:x:0:\n")
+
+
+def _libraries(programs: Iterable[Path]) -> set[str]:
+    """What the dynamic loader opens for them, the loader included."""
+    listing = run("ldd", *map(str, programs), check=False).out
+    return set(re.findall(r"(/\S+)\s+\(0x", listing))
+
+
+def _add_tools(tar: tarfile.TarFile) -> None:
+    _add_busybox(tar)
+    _add_text(tar, "etc/nsswitch.conf", "hosts: files dns\n")
+    python = PROGRAMS[1]
+    stdlib = Path("/usr/lib") / python.name
+    modules: list[Path] = []
+    for folder, folders, files in os.walk(stdlib):
+        folders[:] = [name for name in folders if name not in STDLIB_LEFT_OUT]
+        folders[:] = [name for name in folders if not name.startswith("config-")]
+        modules += [Path(folder, name) for name in files if name.endswith((".py", ".so"))]
+    extensions = [path for path in modules if path.suffix == ".so"]
+    for program in PROGRAMS:
+        _add_file(tar, program, f"usr/bin/{program.name}")
+    _add_link(tar, "usr/bin/python3", python.name)
+    for library in sorted(_libraries([*PROGRAMS, *extensions])):
+        _add_file(tar, Path(library), library)
+    for module in sorted(modules):
+        _add_file(tar, module, str(module))
+
+
+RECIPES = {"busybox": _add_busybox, "tools": _add_tools}
+
+
+def image(name: str, cache: Path) -> Path:
+    """The tar file of an image, made if the cache has none of these very programs."""
+    parts = [Path(__file__).read_bytes()]
+    for program in (BUSYBOX, *PROGRAMS):
+        status = program.stat()
+        parts.append(f"{program} {status.st_size} {status.st_mtime_ns}".encode())
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    path = cache / f"{name}-{key}.tar"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(f".{os.getpid()}")
+        with tarfile.open(beside, "w") as tar:
+            RECIPES[name](tar)
+        beside.rename(path)
+    return path

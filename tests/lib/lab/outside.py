@@ -1,0 +1,81 @@
+"""The Internet's stand-in: a namespace with servers that answer, and a way back to everybody.
+
+              host namespace                         outside namespace
+    containers ── bridge ── eth0 198.51.100.1 ══════ eth0 198.51.100.2, .3, 203.0.113.7
+                            2001:db8:ffff::1              2001:db8:ffff::2, ::3
+
+Both ends know each other's MAC address from the start, so that the link is silent and no packet
+waits for an answer to an ARP question.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .host import Machine
+from .netns import Netns
+from .receiver import Capture
+from .servers import Authority, Responder, WebServer
+
+HOST_V4, HOST_V6 = "198.51.100.1", "2001:db8:ffff::1"
+WEB, WEB_NAME = "198.51.100.2", "web.example"
+OTHER = "198.51.100.3"
+FAR = "203.0.113.7"  # reached by the host's default route only
+WEB_V6, OTHER_V6 = "2001:db8:ffff::2", "2001:db8:ffff::3"
+V4 = (WEB, OTHER, FAR)
+V6 = (WEB_V6, OTHER_V6)
+
+TCP_PORTS = (22, 25, 53, 853, 3128, 8080, 8443)
+UDP_PORTS = (53, 123, 443, 8080)
+
+HOST_MAC, OUTSIDE_MAC = "02:00:00:00:ff:01", "02:00:00:00:ff:02"
+
+
+class Outside:
+    """A network namespace with the addresses above, its servers and its capture."""
+
+    def __init__(self, folder: Path) -> None:
+        self.netns = Netns.new()
+        self.netns.sysctl(
+            ipv4__conf__all__rp_filter=0,
+            ipv4__conf__default__rp_filter=0,
+            ipv6__conf__default__accept_dad=0,
+            ipv4__icmp_ratelimit=0,
+        )
+        self.authority = Authority(folder / "authority")
+        self.web = WebServer(self.netns, self.authority, (WEB, OTHER, FAR, WEB_V6, WEB_NAME))
+        self.responder = Responder(self.netns, TCP_PORTS, UDP_PORTS)
+        self.capture = Capture(self.netns)
+
+    def plug(self, host: Machine, interface: str = "eth0", default_route: bool = True) -> None:
+        """Lay the cable to a host and give both ends their addresses and routes."""
+        host.netns.ip(
+            f"link add {interface} address {HOST_MAC} type veth"
+            f" peer name eth0 address {OUTSIDE_MAC} netns {self.netns.path}",
+            f"link set {interface} addrgenmode none",
+            f"addr add {HOST_V4}/24 dev {interface}",
+            f"addr add {HOST_V6}/64 dev {interface} nodad",
+            f"link set {interface} up",
+            *(f"neigh replace {ip} lladdr {OUTSIDE_MAC} dev {interface} nud permanent"
+              for ip in (WEB, OTHER, WEB_V6, OTHER_V6)),
+        )
+        self.netns.ip(
+            "link set eth0 addrgenmode none",
+            *(f"addr add {ip}/24 dev eth0" for ip in (WEB, OTHER)),
+            f"addr add {FAR}/32 dev eth0",
+            *(f"addr add {ip}/64 dev eth0 nodad" for ip in V6),
+            "link set eth0 up",
+            *(f"neigh replace {ip} lladdr {HOST_MAC} dev eth0 nud permanent"
+              for ip in (HOST_V4, HOST_V6)),
+            f"route add default via {HOST_V4}",
+            f"route add default via {HOST_V6}",
+        )
+        if default_route:
+            host.netns.ip(f"route add default via {WEB}", f"route add default via {WEB_V6}")
+
+    def close(self) -> None:
+        """Stop the servers and let the namespace go."""
+        self.capture.close()
+        self.responder.close()
+        self.web.close()
+        self.netns.close()
