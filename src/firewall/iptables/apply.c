@@ -1,0 +1,257 @@
+/* apply.c - compare and apply, one table: see apply.h. */
+#include "apply.h"
+
+#include "encode.h"
+#include "table.h"
+
+#include <errno.h>
+#include <netenforce/log.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COMMIT_TRIES 5
+
+struct session {
+    const struct xtc *xtc;
+    struct xtc_handle *handle;
+    enum xt_table table;
+    enum xt_mode mode;
+    struct ne_firewall_report *report;
+    struct ne_error *err;
+    bool dirty; /* the snapshot was edited */
+};
+
+static int failed(struct session *s, const char *what, const char *chain) {
+    int cause = errno; /* libiptc's words depend on it and on what it did last */
+    return ne_fail(s->err, NE_KERNEL, "table %s%s, chain %s: cannot %s: %s",
+                   s->xtc->family == NE_V6 ? "ip6/" : "", xt_table_name(s->table), chain, what,
+                   s->xtc->words(cause));
+}
+
+static void note(struct session *s, const char *chain, const char *what) {
+    if (s->report->differences++ == 0)
+        (void)snprintf(s->report->first, sizeof(s->report->first), "%s%s/%s: %s",
+                       s->xtc->family == NE_V6 ? "ip6/" : "", xt_table_name(s->table), chain, what);
+}
+
+static bool is_ours(const char *chain) {
+    return chain != NULL && strncmp(chain, CHAIN_PREFIX, strlen(CHAIN_PREFIX)) == 0;
+}
+
+static const char *target_of(struct session *s, const void *rule) {
+    return s->xtc->target(rule, s->handle);
+}
+
+/* chain_is_as_planned() - Rule by rule; of a built-in chain only the first ones, and none of the
+ * rest may lead to us. */
+static bool chain_is_as_planned(struct session *s, const struct xt_chain *chain) {
+    const void *rule = s->xtc->first_rule(chain->name, s->handle);
+    for (size_t i = 0; i < chain->count; i++) {
+        struct encoded wanted;
+        if (rule == NULL)
+            return false;
+        xt_encode(&chain->rules[i], s->xtc->family, &wanted);
+        if (!xt_same(&wanted, s->xtc->family, rule, target_of(s, rule)))
+            return false;
+        rule = s->xtc->next_rule(rule, s->handle);
+    }
+    if (!chain->builtin)
+        return rule == NULL;
+    for (; rule != NULL; rule = s->xtc->next_rule(rule, s->handle)) {
+        if (is_ours(target_of(s, rule)))
+            return false;
+    }
+    return true;
+}
+
+/* remove_jumps() - Take every rule out of a built-in chain that leads to a chain of ours. */
+static int remove_jumps(struct session *s, const char *chain) {
+    unsigned position = 0;
+    const void *rule = s->xtc->first_rule(chain, s->handle);
+    while (rule != NULL) {
+        if (!is_ours(target_of(s, rule))) {
+            rule = s->xtc->next_rule(rule, s->handle);
+            position++;
+            continue;
+        }
+        if (!s->xtc->remove(chain, position, s->handle))
+            return failed(s, "remove a jump", chain);
+        /* The list was edited under the iterator: walk again to the same place. */
+        rule = s->xtc->first_rule(chain, s->handle);
+        for (unsigned i = 0; i < position && rule != NULL; i++)
+            rule = s->xtc->next_rule(rule, s->handle);
+    }
+    return 0;
+}
+
+static int write_builtin(struct session *s, const struct xt_chain *chain) {
+    if (remove_jumps(s, chain->name) < 0)
+        return -1;
+    for (size_t i = 0; i < chain->count; i++) {
+        struct encoded entry;
+        xt_encode(&chain->rules[i], s->xtc->family, &entry);
+        if (!s->xtc->insert(chain->name, entry.bytes, (unsigned)i, s->handle))
+            return failed(s, "insert a jump", chain->name);
+    }
+    return 0;
+}
+
+static int write_chain(struct session *s, const struct xt_chain *chain) {
+    if (!s->xtc->flush(chain->name, s->handle))
+        return failed(s, "empty it", chain->name);
+    for (size_t i = 0; i < chain->count; i++) {
+        struct encoded entry;
+        xt_encode(&chain->rules[i], s->xtc->family, &entry);
+        if (!s->xtc->append(chain->name, entry.bytes, s->handle))
+            return failed(s, "add a rule", chain->name);
+    }
+    return 0;
+}
+
+/* make_missing() - Every chain must exist before a rule can lead to it. */
+static int make_missing(struct session *s, const struct xt_plan *plan) {
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct xt_chain *chain = &plan->chains[i];
+        if (chain->builtin || s->xtc->is_chain(chain->name, s->handle))
+            continue;
+        note(s, chain->name, "the chain is missing");
+        if (s->mode == XT_CHECK)
+            continue;
+        if (!s->xtc->create_chain(chain->name, s->handle))
+            return failed(s, "make it", chain->name);
+        s->dirty = true;
+    }
+    return 0;
+}
+
+static int write_different(struct session *s, const struct xt_plan *plan) {
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct xt_chain *chain = &plan->chains[i];
+        if (!chain->builtin && !s->xtc->is_chain(chain->name, s->handle))
+            continue; /* XT_CHECK: noted as missing */
+        if (chain_is_as_planned(s, chain))
+            continue;
+        note(s, chain->name, "rules are missing, changed, or behind others'");
+        if (s->mode == XT_CHECK)
+            continue;
+        if ((chain->builtin ? write_builtin(s, chain) : write_chain(s, chain)) < 0)
+            return -1;
+        s->dirty = true;
+    }
+    return 0;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp((const char *)a, (const char *)b);
+}
+
+/* Names of the chains of ours that the plan does not have. */
+struct stale {
+    char (*names)[CHAIN_SIZE];
+    size_t count;
+};
+
+static int find_stale(struct session *s, const struct xt_plan *plan, struct stale *stale) {
+    char(*planned)[CHAIN_SIZE] = calloc(plan->count + 1, CHAIN_SIZE);
+    if (planned == NULL)
+        return ne_fail(s->err, NE_NO_MEMORY, "no memory for %zu names", plan->count);
+    for (size_t i = 0; i < plan->count; i++)
+        memcpy(planned[i], plan->chains[i].name, CHAIN_SIZE);
+    qsort(planned, plan->count, CHAIN_SIZE, by_name);
+
+    int result = 0;
+    const char *name = s->xtc->first_chain(s->handle);
+    for (; name != NULL && result == 0; name = s->xtc->next_chain(s->handle)) {
+        char key[CHAIN_SIZE] = {0};
+        if (!is_ours(name))
+            continue;
+        memcpy(key, name, strnlen(name, CHAIN_SIZE - 1));
+        if (bsearch(key, planned, plan->count, CHAIN_SIZE, by_name) != NULL)
+            continue;
+        void *room = reallocarray(stale->names, stale->count + 1, CHAIN_SIZE);
+        if (room == NULL) {
+            result = ne_fail(s->err, NE_NO_MEMORY, "no memory for %zu names", stale->count + 1);
+            break;
+        }
+        stale->names = room;
+        memcpy(stale->names[stale->count++], key, CHAIN_SIZE);
+    }
+    free(planned);
+    return result;
+}
+
+/* remove_stale() - Empty all first: they may lead to each other. */
+static int remove_stale(struct session *s, const struct stale *stale) {
+    for (size_t i = 0; i < stale->count; i++) {
+        note(s, stale->names[i], "the chain belongs to nobody");
+        if (s->mode == XT_APPLY && !s->xtc->flush(stale->names[i], s->handle))
+            return failed(s, "empty it", stale->names[i]);
+    }
+    for (size_t i = 0; i < stale->count && s->mode == XT_APPLY; i++) {
+        s->dirty = true;
+        if (s->xtc->delete_chain(stale->names[i], s->handle))
+            continue;
+        if (errno != EMLINK)
+            return failed(s, "remove it", stale->names[i]);
+        ne_warn("chain %s stays, empty: a rule of somebody else leads to it", stale->names[i]);
+    }
+    return 0;
+}
+
+static int bring_into_line(struct session *s, const struct xt_plan *plan) {
+    struct stale stale = {0};
+    int result = -1;
+    if (make_missing(s, plan) == 0 && write_different(s, plan) == 0 &&
+        find_stale(s, plan, &stale) == 0)
+        result = remove_stale(s, &stale);
+    free(stale.names);
+    return result;
+}
+
+static enum xt_outcome no_table(const struct session *s, int cause) {
+    const char *six = s->xtc->family == NE_V6 ? "6" : "";
+    const char *name = xt_table_name(s->table);
+    (void)ne_fail(s->err, NE_UNSUPPORTED,
+                  "the kernel's legacy ip%stables has no table %s (%s): load it (modprobe -a "
+                  "ip%s_tables ip%stable_%s), or use a kernel with "
+                  "CONFIG_NETFILTER_XTABLES_LEGACY",
+                  six, name, s->xtc->words(cause), six, six, name);
+    return cause == EPERM ? XT_FAILED : XT_NO_TABLE;
+}
+
+static enum xt_outcome apply_once(struct session *s, const struct xt_plan *plan, bool *again) {
+    s->dirty = false;
+    *again = false;
+    s->handle = s->xtc->init(xt_table_name(s->table));
+    if (s->handle == NULL)
+        return no_table(s, errno);
+
+    enum xt_outcome outcome = XT_FAILED;
+    if (bring_into_line(s, plan) == 0) {
+        outcome = XT_DONE;
+        if (s->dirty && !s->xtc->commit(s->handle)) {
+            *again = errno == EAGAIN;
+            outcome = XT_FAILED;
+            (void)failed(s, "commit", "all");
+        }
+    }
+    s->xtc->free(s->handle);
+    return outcome;
+}
+
+enum xt_outcome xt_apply(const struct xt_plan *plan, enum ne_family family, enum xt_table table,
+                         enum xt_mode mode, struct ne_firewall_report *report,
+                         struct ne_error *err) {
+    const struct ne_firewall_report before = *report;
+    struct session s = {
+        .xtc = xtc_of(family), .table = table, .mode = mode, .report = report, .err = err};
+    enum xt_outcome outcome = XT_FAILED;
+    bool again = true;
+    /* EAGAIN: somebody without the lock changed the table meanwhile. */
+    for (int i = 0; again && i < COMMIT_TRIES; i++) {
+        *report = before;
+        outcome = apply_once(&s, plan, &again);
+    }
+    return outcome;
+}

@@ -1,0 +1,96 @@
+/* tree.c - the dispatch by source address: see plan.h. */
+#include "plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define WAY_BITS 4 /* 16-way: measured better than 2-way and 256-way */
+
+/* common_bits() - How many leading bits two addresses of one family share. */
+static unsigned common_bits(const struct ne_addr *a, const struct ne_addr *b) {
+    unsigned bits = ne_addr_bits(a->family);
+    for (unsigned i = 0; i < bits / 8; i++) {
+        unsigned differ = (unsigned)(a->bytes[i] ^ b->bytes[i]);
+        if (differ != 0)
+            return i * 8 + (unsigned)__builtin_clz(differ << 24);
+    }
+    return bits;
+}
+
+/* node_name() - The same prefix has the same name in every plan, so unchanged chains stay.
+ * An IPv6 prefix is too long for a name: a 64-bit FNV-1a hash stands for it. Two prefixes of one
+ * plan that share it would cost the members of one their way, never open one: every rule
+ * names its address in full.
+ */
+static void node_name(const struct ne_prefix *prefix, char name[static CHAIN_SIZE]) {
+    const uint8_t *b = prefix->addr.bytes;
+    if (prefix->addr.family == NE_V4) {
+        (void)snprintf(name, CHAIN_SIZE, CHAIN_PREFIX "-%02x%02x%02x%02x-%u", b[0], b[1], b[2],
+                       b[3], prefix->len);
+        return;
+    }
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < sizeof(prefix->addr.bytes); i++)
+        hash = (hash ^ b[i]) * 0x100000001b3u;
+    hash = (hash ^ prefix->len) * 0x100000001b3u;
+    (void)snprintf(name, CHAIN_SIZE, CHAIN_PREFIX "-%016llx", (unsigned long long)hash);
+}
+
+/* add_leaf() - The member itself: its bridge, its address, its MAC address, its policy. */
+static int add_leaf(struct xt_plan *plan, const struct ne_fence *fence, size_t chain,
+                    const struct ne_member *member, struct ne_error *err) {
+    struct xt_rule rule = {
+        .from = ne_prefix_host(&member->addr),
+        .icmp_type = NE_ICMP_TYPE_ANY,
+        .mac_given = true,
+        .mac = member->mac,
+        .action = DO_GOTO,
+    };
+    memcpy(rule.in, member->bridge, sizeof(rule.in));
+    policy_chain_name(&fence->policies[member->policy], rule.chain);
+    return plan_add_rule(plan, chain, &rule, err);
+}
+
+/* add_branch() - A rule that sends @prefix to a chain of its own. */
+static int add_branch(struct xt_plan *plan, size_t chain, const struct ne_prefix *prefix,
+                      size_t *child, struct ne_error *err) {
+    struct xt_rule rule = {.from = *prefix, .icmp_type = NE_ICMP_TYPE_ANY, .action = DO_GOTO};
+    node_name(prefix, rule.chain);
+    if (plan_add_chain(plan, rule.chain, false, child, err) < 0)
+        return -1;
+    return plan_add_rule(plan, chain, &rule, err);
+}
+
+/* Depth is bounded by the address: 8 levels for IPv4, 32 for IPv6. */
+int tree_build(struct xt_plan *plan, const struct ne_fence *fence, size_t root, size_t first,
+               size_t end, struct ne_error *err) {
+    const struct ne_member *members = fence->members;
+    if (end - first <= LEAF_MAX) {
+        for (size_t i = first; i < end; i++) {
+            if (add_leaf(plan, fence, root, &members[i], err) < 0)
+                return -1;
+        }
+        return plan_end_with(plan, root, DO_DROP, err);
+    }
+
+    /* Bits that all share decide nothing and get no level. */
+    unsigned shared = common_bits(&members[first].addr, &members[end - 1].addr);
+    unsigned len = shared - shared % WAY_BITS + WAY_BITS;
+    for (size_t i = first; i < end;) {
+        struct ne_prefix way = {.addr = members[i].addr, .len = (uint8_t)len};
+        way = ne_prefix_network(&way);
+        size_t next = i + 1;
+        while (next < end && ne_prefix_contains(&way, &members[next].addr))
+            next++;
+        size_t child;
+        if (next - i == 1) {
+            if (add_leaf(plan, fence, root, &members[i], err) < 0)
+                return -1;
+        } else if (add_branch(plan, root, &way, &child, err) < 0 ||
+                   tree_build(plan, fence, child, i, next, err) < 0) {
+            return -1;
+        }
+        i = next;
+    }
+    return plan_end_with(plan, root, DO_DROP, err);
+}
