@@ -40,7 +40,7 @@ void ne_put_text(struct ne_request *request, uint16_t type, const char *text) {
 
 void ne_put_space(struct ne_request *request, size_t size) {
     struct nlmsghdr *header = header_of(request);
-    uint32_t aligned = (uint32_t)MNL_ALIGN(size);
+    uint32_t aligned = ((uint32_t)size + MNL_ALIGNTO - 1) / MNL_ALIGNTO * MNL_ALIGNTO;
     if (aligned > NE_REQUEST_SIZE - header->nlmsg_len) {
         request->overflow = true;
         return;

@@ -1,162 +1,269 @@
-/* bridge.c - a network's bridge: see link.h. */
+/* bridge.c - a network's bridge: see link.h.
+ *
+ * DOC: what a hostile container could do to the host through its bridge, one layer below the fence
+ *
+ * The settings below close what the IPv4 stack would do of its own accord with what comes in at
+ * the bridge. The fence (fence.h) drops the same packets; these hold while it is being put up,
+ * and some are about ARP, which iptables never sees. Sources: Documentation/networking/
+ * ip-sysctl.rst and the functions named, of which arp_process() is in net/ipv4/arp.c,
+ * fib_validate_source() in net/ipv4/fib_frontend.c.
+ *
+ * Strict reverse-path filtering can't break the way to the proxy: a packet passes if the host's
+ * answer to it would leave by the bridge, and where it would not, no connection could come about.
+ */
 #include "rtnl.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_bridge.h>
-#include <linux/if_link.h>
-#include <linux/ip.h>
 #include <net/if.h>
-#include <netenforce/log.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-/* ipv6_switch() - Write one of IPv6's per-interface switches, where this process may.
- * Inside a managed plugin the folder may be missing or read-only. The fence refuses what IPv6
- * brings in any case; this keeps the kernel from even looking at it. */
-static void ipv6_switch(const struct rtnl *rtnl, const char *device, const char *name,
-                        const char *value) {
-    char path[PATH_SIZE + 64];
-    if (rtnl->ipv6_conf[0] == '\0')
-        return;
-    (void)snprintf(path, sizeof(path), "%s/%s/%s", rtnl->ipv6_conf, device, name);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) {
-        ne_debug("%s: %s", path, strerror(errno));
+static const struct ne_setting bridge_settings[] = {
+    /* 127.0.0.0/8 stays out of reach, whatever a source or destination claims. */
+    {IPV4_DEVCONF_ROUTE_LOCALNET, 0},
+    /* The host doesn't answer ARP for addresses that lie elsewhere. */
+    {IPV4_DEVCONF_PROXY_ARP, 0},
+    {IPV4_DEVCONF_PROXY_ARP_PVLAN, 0},
+    /* It answers for the bridge's own address only, and only to a sender in its subnet: its
+     * addresses on other interfaces are not to be found out by asking. (Such an address is still
+     * reached by a route with the bridge's address as its gateway.)
+     */
+    {IPV4_DEVCONF_ARP_IGNORE, 2},
+    /* Nor does it name another address of its own when it asks. */
+    {IPV4_DEVCONF_ARP_ANNOUNCE, 2},
+    /* Unasked claims to an address make or change no neighbour entry. */
+    {IPV4_DEVCONF_ARP_ACCEPT, 0},
+    {IPV4_DEVCONF_DROP_GRATUITOUS_ARP, 1},
+    /* Sources that aren't behind the bridge are dropped, in ARP requests also: arp_process() asks
+     * fib_validate_source(), so such a sender gets no neighbour entry.
+     */
+    {IPV4_DEVCONF_RP_FILTER, 1},
+    {IPV4_DEVCONF_ACCEPT_LOCAL, 0},
+    /* The sender doesn't choose the way, and changes no route of the host. */
+    {IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0},
+    {IPV4_DEVCONF_ACCEPT_REDIRECTS, 0},
+    /* No container is told of a neighbour's address as the better way. */
+    {IPV4_DEVCONF_SEND_REDIRECTS, 0},
+    /* An Ethernet broadcast doesn't carry a packet for one address. */
+    {IPV4_DEVCONF_DROP_UNICAST_IN_L2_MULTICAST, 1},
+};
+
+/* Look for @want among the addresses of an interface. */
+struct address_search {
+    int index;
+    const struct ne_prefix *want;
+    bool found;
+    bool unusable;               /* found, but duplicate address detection holds it back */
+    struct ne_prefix link_local; /* one that the kernel made; NE_NONE: there is none */
+};
+
+static void take_address(void *context, const struct nlmsghdr *message) {
+    struct address_search *search = context;
+    const struct nlattr *attrs[IFA_MAX + 1];
+    if (message == NULL) {
+        search->found = search->unusable = false;
+        search->link_local.addr.family = NE_NONE;
         return;
     }
-    if (write(fd, value, strlen(value)) < 0)
-        ne_debug("%s: %s", path, strerror(errno));
-    (void)close(fd);
+    const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
+    enum ne_family family = search->want->addr.family;
+    if (message->nlmsg_type != RTM_NEWADDR ||
+        mnl_nlmsg_get_payload_len(message) < sizeof(*header) ||
+        header->ifa_index != (unsigned)search->index ||
+        header->ifa_family != (family == NE_V4 ? AF_INET : AF_INET6))
+        return;
+
+    ne_attrs_of_message(message, sizeof(*header), attrs, IFA_MAX);
+    struct ne_prefix here = {.len = header->ifa_prefixlen};
+    if (!ne_attr_addr(attrs[IFA_LOCAL], family, &here.addr) &&
+        !ne_attr_addr(attrs[IFA_ADDRESS], family, &here.addr))
+        return;
+    uint32_t flags = header->ifa_flags;
+    (void)ne_attr_u32(attrs[IFA_FLAGS], &flags);
+    if (ne_prefix_equal(&here, search->want)) {
+        search->found = true;
+        search->unusable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0;
+    } else if (family == NE_V6 && header->ifa_scope == RT_SCOPE_LINK) {
+        search->link_local = here;
+    }
 }
 
-/* put_ipv4_switches() - How the host treats a hostile neighbour, by device (inet_set_link_af(),
- * net/ipv4/devinet.c). In addition to the fence, which alone must suffice:
- *  - rp_filter 1: a source that is not reached by way of this bridge is a martian;
- *  - arp_ignore 1: answer for the bridge's own address only, not for the host's others;
- *  - drop_gratuitous_arp 1, arp_accept 0: nobody may announce himself into the table;
- *  - redirects and source routes are neither taken nor sent.
+static int find_address(struct ne_rtnl *rtnl, const char *device, struct address_search *search,
+                        struct ne_error *err) {
+    struct ne_batch batch;
+    ne_batch_init(&batch, device);
+    struct ne_request *request =
+        ne_batch_add(&batch, RTM_GETADDR, 0, sizeof(struct ifaddrmsg), "list its addresses");
+    struct ifaddrmsg *header = ne_request_header(request);
+    header->ifa_family = search->want->addr.family == NE_V4 ? AF_INET : AF_INET6;
+    header->ifa_index = (unsigned)search->index; /* heeded from 4.20 on */
+    request->answer = take_address;
+    request->context = search;
+    return ne_rtnl_dump(rtnl, &batch, err);
+}
+
+static void request_address(struct ne_batch *batch, uint16_t type, int index,
+                            const struct ne_prefix *prefix) {
+    bool add = type == RTM_NEWADDR;
+    bool v4 = prefix->addr.family == NE_V4;
+    struct ne_request *request =
+        ne_batch_add(batch, type, add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(struct ifaddrmsg),
+                     add ? "give it its address" : "take an address from it");
+    struct ifaddrmsg *header = ne_request_header(request);
+    header->ifa_family = v4 ? AF_INET : AF_INET6;
+    header->ifa_prefixlen = prefix->len;
+    header->ifa_scope = RT_SCOPE_UNIVERSE;
+    header->ifa_index = (unsigned)index;
+    size_t size = ne_addr_bits(prefix->addr.family) / 8;
+    ne_put(request, IFA_LOCAL, size, prefix->addr.bytes);
+    if (v4)
+        ne_put(request, IFA_ADDRESS, size, prefix->addr.bytes);
+    if (add && !v4)
+        ne_put_u32(request, IFA_FLAGS, IFA_F_NODAD);
+    ne_request_tolerate(request, add ? EEXIST : EADDRNOTAVAIL);
+}
+
+/* Append what gives the bridge @want. A fresh bridge isn't asked what it has. Addresses that
+ * someone else gave it are left; a link-local one is the kernel's own, from before it was told not
+ * to make any.
  */
-static void put_ipv4_switches(struct nlmsghdr *message) {
-    static const struct {
-        uint16_t type;
-        uint32_t value;
-    } switches[] = {
-        {IPV4_DEVCONF_RP_FILTER, 1},           {IPV4_DEVCONF_ARP_IGNORE, 1},
-        {IPV4_DEVCONF_ARP_ACCEPT, 0},          {IPV4_DEVCONF_DROP_GRATUITOUS_ARP, 1},
-        {IPV4_DEVCONF_PROXY_ARP, 0},           {IPV4_DEVCONF_ROUTE_LOCALNET, 0},
-        {IPV4_DEVCONF_ACCEPT_REDIRECTS, 0},    {IPV4_DEVCONF_SEND_REDIRECTS, 0},
-        {IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0},
-    };
-    struct nlattr *spec = mnl_attr_nest_start(message, IFLA_AF_SPEC);
-    struct nlattr *inet = mnl_attr_nest_start(message, AF_INET);
-    struct nlattr *conf = mnl_attr_nest_start(message, IFLA_INET_CONF);
-    for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
-        mnl_attr_put_u32(message, switches[i].type, switches[i].value);
-    mnl_attr_nest_end(message, conf);
-    mnl_attr_nest_end(message, inet);
-    mnl_attr_nest_end(message, spec);
-}
-
-/* batch_no_link_local() - The link makes no IPv6 address by itself. Refused by a
- * kernel without IPv6, and on links that are too small for it. */
-static void batch_no_link_local(struct batch *batch, unsigned index) {
-    struct nlmsghdr *message = batch_link(batch, RTM_NEWLINK, 0, AF_UNSPEC, NULL, index,
-                                          "keep IPv6 from making an address");
-    struct nlattr *spec = mnl_attr_nest_start(message, IFLA_AF_SPEC);
-    struct nlattr *inet6 = mnl_attr_nest_start(message, AF_INET6);
-    mnl_attr_put_u8(message, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    mnl_attr_nest_end(message, inet6);
-    mnl_attr_nest_end(message, spec);
-    batch_tolerate(batch);
-}
-
-static void put_bridge_kind(struct nlmsghdr *message) {
-    struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
-    mnl_attr_put_strz(message, IFLA_INFO_KIND, "bridge");
-    struct nlattr *data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
-    mnl_attr_put_u32(message, IFLA_BR_STP_STATE, 0);
-    mnl_attr_put_u32(message, IFLA_BR_FORWARD_DELAY, 0);
-    /* Members of a group are learnt from the containers' own words: not wanted. */
-    mnl_attr_put_u8(message, IFLA_BR_MCAST_SNOOPING, 0);
-    mnl_attr_nest_end(message, data);
-    mnl_attr_nest_end(message, info);
-}
-
-/* create() - Make the bridge, down, with its owner's name on it. */
-static int create(struct rtnl *rtnl, const struct ne_bridge *bridge, struct ne_error *err) {
-    struct batch batch;
-    char alias[NE_ALIAS_SIZE];
-    alias_write(alias, NE_LINK_BRIDGE, bridge->owner);
-    batch_begin(&batch);
-
-    struct nlmsghdr *message = batch_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC,
-                                          bridge->name, 0, "make the bridge");
-    mnl_attr_put(message, IFLA_ADDRESS, sizeof(bridge->mac.bytes), bridge->mac.bytes);
-    put_bridge_kind(message);
-    message = batch_link(&batch, RTM_NEWLINK, 0, AF_UNSPEC, bridge->name, 0, "name its owner");
-    mnl_attr_put_strz(message, IFLA_IFALIAS, alias);
-    return batch_send(rtnl, &batch, bridge->name, err);
-}
-
-/* settle() - Everything about the bridge that may have changed, in one send; up comes last. */
-static int settle(struct rtnl *rtnl, const struct ne_bridge *bridge, unsigned index,
-                  struct ne_error *err) {
-    bool ipv6 = bridge->gateway6.addr.family != NE_NONE;
-    struct batch batch;
-    batch_begin(&batch);
-
-    struct nlmsghdr *message = batch_link(&batch, RTM_NEWLINK, 0, AF_UNSPEC, NULL, index,
-                                          "set the bridge's MAC address and switches");
-    mnl_attr_put(message, IFLA_ADDRESS, sizeof(bridge->mac.bytes), bridge->mac.bytes);
-    /* Set on a bridge that exists: only then it does not follow its ports (br_change_mtu()). */
-    if (bridge->mtu != 0)
-        mnl_attr_put_u32(message, IFLA_MTU, bridge->mtu);
-    put_bridge_kind(message);
-    put_ipv4_switches(message);
-
-    batch_no_link_local(&batch, index);
-    if (batch_send(rtnl, &batch, bridge->name, err) < 0)
-        return -1;
-
-    ipv6_switch(rtnl, bridge->name, "accept_ra", "0");
-    ipv6_switch(rtnl, bridge->name, "disable_ipv6", ipv6 ? "0" : "1");
-
-    batch_begin(&batch);
-    if (bridge->gateway4.addr.family != NE_NONE)
-        batch_address(&batch, index, &bridge->gateway4);
-    if (ipv6)
-        batch_address(&batch, index, &bridge->gateway6);
-    batch_up(&batch, index, true, "set the bridge up");
-    return batch_send(rtnl, &batch, bridge->name, err);
-}
-
-int bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge, struct ne_error *err) {
-    struct rtnl *rtnl = rtnl_of(link);
-    struct found_link found;
-    char owner[NE_ID_SIZE];
-    if (rtnl_find(rtnl, bridge->name, &found, err) < 0)
-        return -1;
-
-    bool made = found.index == 0;
-    if (!made && (alias_read(found.alias, owner) != NE_LINK_BRIDGE ||
-                  strcmp(owner, bridge->owner) != 0 || strcmp(found.kind, "bridge") != 0))
-        return ne_fail(err, NE_CONFLICT,
-                       "interface %s exists and is not this network's: remove it, or choose "
-                       "another com.docker.network.bridge.name",
-                       bridge->name);
-    if (made) {
-        if (create(rtnl, bridge, err) < 0 || rtnl_find(rtnl, bridge->name, &found, err) < 0) {
-            (void)link_remove(link, bridge->name, bridge->owner, NULL);
-            return -1;
-        }
-        if (found.index == 0)
-            return ne_fail(err, NE_KERNEL, "%s: it was removed while it was made", bridge->name);
-    }
-    if (settle(rtnl, bridge, found.index, err) == 0)
+static int plan_address(struct ne_rtnl *rtnl, const struct ne_link_state *state, bool fresh,
+                        const struct ne_prefix *want, struct ne_batch *batch,
+                        struct ne_error *err) {
+    struct address_search search = {.index = state->index, .want = want};
+    if (want->addr.family == NE_NONE)
         return 0;
-    if (made)
-        (void)link_remove(link, bridge->name, bridge->owner, NULL);
+    if (!fresh && find_address(rtnl, batch->device, &search, err) != 0)
+        return -1;
+    if (search.unusable)
+        request_address(batch, RTM_DELADDR, state->index, want);
+    if (!search.found || search.unusable)
+        request_address(batch, RTM_NEWADDR, state->index, want);
+    if (search.link_local.addr.family != NE_NONE)
+        request_address(batch, RTM_DELADDR, state->index, &search.link_local);
+    return 0;
+}
+
+/* No snooping: it would forget groups that were joined before a querier came. No spanning tree:
+ * with it off a port forwards at once, whatever the forward delay (br_make_forwarding(),
+ * net/bridge/br_stp.c).
+ */
+static void put_bridge_kind(struct ne_request *request) {
+    struct nlattr *info = ne_nest(request, IFLA_LINKINFO);
+    ne_put_text(request, IFLA_INFO_KIND, "bridge");
+    struct nlattr *data = ne_nest(request, IFLA_INFO_DATA);
+    ne_put_u8(request, IFLA_BR_MCAST_SNOOPING, 0);
+    ne_put_u32(request, IFLA_BR_STP_STATE, 0);
+    ne_nest_end(request, data);
+    ne_nest_end(request, info);
+}
+
+/* Append what makes @state, down to the addresses, like @bridge, except for being up. */
+static void plan_mend(struct ne_batch *batch, const struct ne_link_state *state,
+                      const struct ne_bridge *bridge) {
+    bool wrong_mtu = bridge->mtu != 0 && state->mtu != bridge->mtu;
+    bool wrong_mac = !ne_mac_equal(&state->mac, &bridge->mac);
+    if (state->snooping || state->stp)
+        put_bridge_kind(
+            ne_request_link(batch, RTM_NEWLINK, 0, state->index, NULL, "set its bridge options"));
+    if (wrong_mtu || wrong_mac ||
+        ne_inet_differs(state, bridge_settings, NE_COUNT_OF(bridge_settings))) {
+        struct ne_request *request = ne_request_link(batch, RTM_SETLINK, 0, state->index, NULL,
+                                                     "set its MTU, MAC address and settings");
+        if (wrong_mtu)
+            ne_put_u32(request, IFLA_MTU, bridge->mtu);
+        if (wrong_mac)
+            ne_put(request, IFLA_ADDRESS, sizeof(bridge->mac.bytes), bridge->mac.bytes);
+        (void)ne_put_inet(request, state, bridge_settings, NE_COUNT_OF(bridge_settings));
+    }
+    if (state->has_inet6 && state->gen_mode != IN6_ADDR_GEN_MODE_NONE)
+        ne_request_no_ipv6_addresses(batch, state->index, NULL);
+}
+
+/* Bring an existing bridge to what @bridge says; send nothing where nothing differs. */
+static int mend(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
+                const struct ne_link_state *state, bool fresh, struct ne_error *err) {
+    struct ne_batch batch;
+    ne_batch_init(&batch, bridge->name);
+    plan_mend(&batch, state, bridge);
+    if (ne_batch_send(rtnl, &batch, err) != 0)
+        return -1;
+
+    uint32_t disable_ipv6 = bridge->gateway6.addr.family == NE_NONE;
+    if (state->has_inet6 && state->accept_ra != 0)
+        ne_ipv6_switch(rtnl, bridge->name, "accept_ra", false);
+    if (state->has_inet6 && state->disable_ipv6 != disable_ipv6)
+        ne_ipv6_switch(rtnl, bridge->name, "disable_ipv6", disable_ipv6);
+
+    /* Up before the addresses: an IPv6 route to its subnet needs that (fib6_nh_init()). */
+    ne_batch_init(&batch, bridge->name);
+    if ((state->flags & IFF_UP) == 0) {
+        struct ne_request *request =
+            ne_request_link(&batch, RTM_SETLINK, 0, state->index, NULL, "bring it up");
+        ne_request_flags(request, IFF_UP, IFF_UP);
+    }
+    if (plan_address(rtnl, state, fresh, &bridge->gateway4, &batch, err) != 0 ||
+        plan_address(rtnl, state, fresh, &bridge->gateway6, &batch, err) != 0)
+        return -1;
+    if (ne_batch_send(rtnl, &batch, err) == 0)
+        return 0;
+    if (disable_ipv6 == 0 && err != NULL && err->sys_errno == EACCES)
+        return ne_context(err, "IPv6 is switched off (net.ipv6.conf.default.disable_ipv6) and "
+                               "cannot be switched on from here");
+    return -1;
+}
+
+/* Make the bridge, down and without addresses, and read back what it has become.
+ * IFLA_IFALIAS and IFLA_AF_SPEC are not heeded when a link is made (rtnl_create_link(),
+ * net/core/rtnetlink.c), but must be there before anyone else can look: same send.
+ */
+static int make(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_link_state *state,
+                struct ne_error *err) {
+    char alias[NE_ALIAS_SIZE];
+    struct ne_batch batch;
+    ne_batch_init(&batch, bridge->name);
+    struct ne_request *creation = ne_request_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0,
+                                                  bridge->name, "make the bridge");
+    ne_put(creation, IFLA_ADDRESS, sizeof(bridge->mac.bytes), bridge->mac.bytes);
+    if (bridge->mtu != 0)
+        ne_put_u32(creation, IFLA_MTU, bridge->mtu);
+    put_bridge_kind(creation);
+
+    struct ne_request *request =
+        ne_request_link(&batch, RTM_SETLINK, 0, 0, bridge->name, "set its alias and settings");
+    ne_put_text(request, IFLA_IFALIAS, ne_alias(NE_LINK_BRIDGE, bridge->owner, alias));
+    (void)ne_put_inet(request, NULL, bridge_settings, NE_COUNT_OF(bridge_settings));
+    ne_request_no_ipv6_addresses(&batch, 0, bridge->name);
+    ne_request_get_link(&batch, 0, bridge->name, state);
+
+    int status = ne_batch_send(rtnl, &batch, err);
+    if (status == 0 && !state->found)
+        status = ne_fail(err, NE_KERNEL, "interface %s: it vanished as it was made", bridge->name);
+    if (status != 0 && creation->answered && creation->error == 0)
+        (void)ne_link_delete(rtnl, 0, bridge->name, NULL);
+    return status;
+}
+
+int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
+                          struct ne_error *err) {
+    struct ne_rtnl *rtnl = ne_rtnl_of(link);
+    struct ne_link_state state;
+    if (!ne_ifname_valid(bridge->name) || !ne_id_valid(bridge->owner))
+        return ne_fail(err, NE_BAD_INPUT, "a bridge needs an interface's name and a network's id");
+    if (!ne_mac_is_host(&bridge->mac))
+        return ne_fail(err, NE_BAD_INPUT, "interface %s: a bridge needs a MAC address of its own",
+                       bridge->name);
+
+    if (ne_link_get(rtnl, 0, bridge->name, &state, err) != 0)
+        return -1;
+    if (state.found && !ne_link_is(&state, bridge->name, NE_LINK_BRIDGE, bridge->owner))
+        return ne_link_conflict(&state, "this network's bridge", err);
+    if (state.found)
+        return mend(rtnl, bridge, &state, false, err);
+
+    if (make(rtnl, bridge, &state, err) != 0)
+        return -1;
+    if (mend(rtnl, bridge, &state, true, err) == 0)
+        return 0;
+    (void)ne_link_delete(rtnl, state.index, bridge->name, NULL);
     return -1;
 }

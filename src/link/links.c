@@ -234,9 +234,11 @@ enum ne_link_kind ne_link_owner(const struct ne_link_state *state, char owner[st
     return kind;
 }
 
-bool ne_link_is(const struct ne_link_state *state, enum ne_link_kind kind, const char *owner) {
+bool ne_link_is(const struct ne_link_state *state, const char *name, enum ne_link_kind kind,
+                const char *owner) {
     char id[NE_ID_SIZE];
-    return ne_link_owner(state, id) == kind && strcmp(id, owner) == 0;
+    return strcmp(state->name, name) == 0 && ne_link_owner(state, id) == kind &&
+           strcmp(id, owner) == 0;
 }
 
 int ne_link_conflict(const struct ne_link_state *state, const char *wanted, struct ne_error *err) {

@@ -1,185 +1,285 @@
-/* port.c - an endpoint's pair of links: see link.h. */
+/* port.c - an endpoint's veth pair, whose host end is a port of the bridge: see link.h.
+ *
+ * DOC: the order
+ *
+ * The host's end comes up last, when all that binds it is in force: until then the bridge takes
+ * nothing from it (br_handle_frame() passes by a port in state disabled). Making a pair takes two
+ * sends: the pair with its alias, flags and settings, which are read back by the same send; then,
+ * by the index so learnt, its entries and "up".
+ */
 #include "rtnl.h"
 
+#include <netenforce/log.h>
+
 #include <errno.h>
-#include <linux/if_bridge.h>
-#include <linux/if_link.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <netenforce/log.h>
 #include <string.h>
 
-/* create() - Make the pair, both ends down, the host's end a port of its bridge.
- *
- * One queue each: more would only cost time to make. The alias must come in a message of its
- * own (rtnl_create_link() does not take it); both are one send, so there is no pair without one.
+/* By IFLA_BRPORT_*. What floods from the host itself (ARP, NDP) is not held back by the flooding
+ * flags, except for unknown unicast: br_flood(), net/bridge/br_forward.c.
  */
-static int create(struct rtnl *rtnl, const struct ne_port *port, unsigned bridge,
-                  struct ne_error *err) {
-    struct batch batch;
+static const struct ne_setting port_flags[] = {
+    {IFLA_BRPORT_ISOLATED, 1},      /* no frame to or from another isolated port */
+    {IFLA_BRPORT_LOCKED, 1},        /* frames from the fixed MAC address only    */
+    {IFLA_BRPORT_LEARNING, 0},      /* no entry is made of what comes in         */
+    {IFLA_BRPORT_UNICAST_FLOOD, 0}, /* frames for the fixed MAC address only     */
+    {IFLA_BRPORT_MCAST_FLOOD, 0},   /* no group or broadcast of other ports, as a */
+    {IFLA_BRPORT_BCAST_FLOOD, 0},   /* second layer below "isolated"             */
+    {IFLA_BRPORT_MODE, 0},          /* no hairpin                                */
+    {IFLA_BRPORT_PROXYARP, 0},      /* the bridge doesn't answer for others      */
+    {IFLA_BRPORT_GUARD, 1},         /* were the spanning tree switched on: no say in it */
+};
+
+/* The host's end has no address and no business with IP. But a bridge hands link-local frames
+ * (01:80:c2:00:00:0x) to the port itself, with whatever they carry (br_handle_frame()), so what
+ * would reach the host's stack that way is refused: IFF_NOARP (arp_rcv()), every source address
+ * (fib_validate_source(): strict, and no route leads back), forwarding, unicast packets in group
+ * frames. The fence drops all of it once more.
+ */
+static const struct ne_setting port_settings[] = {
+    {IPV4_DEVCONF_RP_FILTER, 1},
+    {IPV4_DEVCONF_FORWARDING, 0},
+    {IPV4_DEVCONF_ARP_IGNORE, 8},
+    {IPV4_DEVCONF_ACCEPT_LOCAL, 0},
+    {IPV4_DEVCONF_ACCEPT_REDIRECTS, 0},
+    {IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0},
+    {IPV4_DEVCONF_ROUTE_LOCALNET, 0},
+    {IPV4_DEVCONF_PROXY_ARP, 0},
+    {IPV4_DEVCONF_DROP_UNICAST_IN_L2_MULTICAST, 1},
+};
+
+/* All that is to be known before anything is done. */
+struct scene {
+    struct ne_link_state bridge, here, peer;
+};
+
+static void put_port_flags(struct ne_request *request) {
+    struct nlattr *info = ne_nest(request, IFLA_LINKINFO);
+    ne_put_text(request, IFLA_INFO_SLAVE_KIND, "bridge");
+    struct nlattr *data = ne_nest(request, IFLA_INFO_SLAVE_DATA);
+    for (size_t i = 0; i < NE_COUNT_OF(port_flags); i++)
+        ne_put_u8(request, port_flags[i].id, (uint8_t)port_flags[i].value);
+    ne_nest_end(request, data);
+    ne_nest_end(request, info);
+}
+
+/* A flag that the kernel doesn't report it doesn't know: it would never get set. */
+static bool port_flags_differ(const struct ne_link_state *here) {
+    for (size_t i = 0; i < NE_COUNT_OF(port_flags); i++) {
+        uint16_t id = port_flags[i].id;
+        if (here->has_port_flag[id] && here->port_flag[id] != port_flags[i].value)
+            return true;
+    }
+    return false;
+}
+
+/* What a kernel that is too old makes of the port. Return: 0, or -1 if it can't be fenced in. */
+static int check_kernel(struct ne_rtnl *rtnl, const struct ne_link_state *here,
+                        struct ne_error *err) {
+    if (!here->has_port_flag[IFLA_BRPORT_ISOLATED])
+        return ne_fail(err, NE_UNSUPPORTED,
+                       "interface %s: this kernel's bridges have no isolated ports: Linux 4.18 or "
+                       "later is needed",
+                       here->name);
+    if (!here->has_port_flag[IFLA_BRPORT_LOCKED] && !rtnl->warned_locked) {
+        rtnl->warned_locked = true;
+        ne_warn("this kernel's bridges have no locked ports (Linux 5.18): frames with a forged "
+                "source MAC address reach the bridge and are dropped by the firewall rules only");
+    }
+    return 0;
+}
+
+/* Append what makes the host's end like @port. The entries are always sent: to replace an entry by
+ * its like changes nothing and tells no listener, and asking first would cost more.
+ */
+static void plan_mend(struct ne_batch *batch, const struct scene *scene,
+                      const struct ne_port *port) {
+    const struct ne_link_state *here = &scene->here, *peer = &scene->peer;
+    bool up = (here->flags & IFF_UP) != 0;
+    bool moved = here->master != scene->bridge.index;
+    if (moved) {
+        /* It joins without its flags: not while it is up. */
+        struct ne_request *request =
+            ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "take it down");
+        ne_request_flags(request, 0, IFF_UP);
+        up = false;
+        request = ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL,
+                                  "make it a port of the bridge");
+        ne_put_u32(request, IFLA_MASTER, (uint32_t)scene->bridge.index);
+    }
+    if (moved || port_flags_differ(here))
+        put_port_flags(
+            ne_request_link(batch, RTM_NEWLINK, 0, here->index, NULL, "set its port flags"));
+    if (port->mtu != 0 && here->mtu != port->mtu)
+        ne_put_u32(ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "set its MTU"),
+                   IFLA_MTU, port->mtu);
+    if ((here->flags & IFF_NOARP) == 0 ||
+        ne_inet_differs(here, port_settings, NE_COUNT_OF(port_settings))) {
+        struct ne_request *request =
+            ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "set its IPv4 settings");
+        ne_request_flags(request, IFF_NOARP, IFF_NOARP);
+        (void)ne_put_inet(request, here, port_settings, NE_COUNT_OF(port_settings));
+    }
+    if (here->has_inet6 && here->gen_mode != IN6_ADDR_GEN_MODE_NONE)
+        ne_request_no_ipv6_addresses(batch, here->index, NULL);
+    if (peer->found && !ne_mac_equal(&peer->mac, &port->mac))
+        ne_put(ne_request_link(batch, RTM_SETLINK, 0, peer->index, NULL,
+                               "set the MAC address of its other end"),
+               IFLA_ADDRESS, sizeof(port->mac.bytes), port->mac.bytes);
+    if (peer->found && port->mtu != 0 && peer->mtu != port->mtu)
+        ne_put_u32(ne_request_link(batch, RTM_SETLINK, 0, peer->index, NULL,
+                                   "set the MTU of its other end"),
+                   IFLA_MTU, port->mtu);
+    ne_request_forwarding(batch, here->index, &port->mac);
+    ne_request_neighbour(batch, scene->bridge.index, &port->addr4, &port->mac);
+    ne_request_neighbour(batch, scene->bridge.index, &port->addr6, &port->mac);
+    if (!up)
+        ne_request_flags(ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "bring it up"),
+                         IFF_UP, IFF_UP);
+}
+
+static int mend(struct ne_rtnl *rtnl, const struct ne_port *port, const struct scene *scene,
+                struct ne_error *err) {
+    struct ne_batch batch;
+    ne_batch_init(&batch, port->name);
+    plan_mend(&batch, scene, port);
+    return ne_batch_send(rtnl, &batch, err);
+}
+
+/* VETH_INFO_PEER holds a link message of its own: header, then attributes (drivers/net/veth.c). One
+ * queue each: a container's own link needs no more, and each costs memory and time.
+ */
+static void put_pair(struct ne_request *request, const struct ne_port *port) {
+    struct nlattr *info = ne_nest(request, IFLA_LINKINFO);
+    ne_put_text(request, IFLA_INFO_KIND, "veth");
+    struct nlattr *data = ne_nest(request, IFLA_INFO_DATA);
+    struct nlattr *peer = ne_nest(request, VETH_INFO_PEER);
+    ne_put_space(request, sizeof(struct ifinfomsg));
+    ne_put_text(request, IFLA_IFNAME, port->peer);
+    ne_put(request, IFLA_ADDRESS, sizeof(port->mac.bytes), port->mac.bytes);
+    if (port->mtu != 0)
+        ne_put_u32(request, IFLA_MTU, port->mtu);
+    ne_put_u32(request, IFLA_NUM_TX_QUEUES, 1);
+    ne_put_u32(request, IFLA_NUM_RX_QUEUES, 1);
+    ne_nest_end(request, peer);
+    ne_nest_end(request, data);
+    ne_nest_end(request, info);
+}
+
+/* Make the pair, its host end a port that is bound but still down; read back what it became. */
+static int make(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *scene,
+                struct ne_error *err) {
     char alias[NE_ALIAS_SIZE];
-    alias_write(alias, NE_LINK_PORT, port->owner);
-    batch_begin(&batch);
-
-    struct nlmsghdr *message = batch_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, AF_UNSPEC,
-                                          port->name, 0, "make the pair of links");
+    struct ne_batch batch;
+    ne_batch_init(&batch, port->name);
+    struct ne_request *creation =
+        ne_request_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, port->name,
+                        "make the pair and join it to the bridge");
     if (port->mtu != 0)
-        mnl_attr_put_u32(message, IFLA_MTU, port->mtu);
-    mnl_attr_put_u32(message, IFLA_NUM_TX_QUEUES, 1);
-    mnl_attr_put_u32(message, IFLA_NUM_RX_QUEUES, 1);
-    struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
-    mnl_attr_put_strz(message, IFLA_INFO_KIND, "veth");
-    struct nlattr *data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
-    struct nlattr *peer = mnl_attr_nest_start(message, VETH_INFO_PEER);
-    (void)mnl_nlmsg_put_extra_header(message, sizeof(struct ifinfomsg));
-    mnl_attr_put_strz(message, IFLA_IFNAME, port->peer);
-    mnl_attr_put(message, IFLA_ADDRESS, sizeof(port->mac.bytes), port->mac.bytes);
-    if (port->mtu != 0)
-        mnl_attr_put_u32(message, IFLA_MTU, port->mtu);
-    mnl_attr_put_u32(message, IFLA_NUM_TX_QUEUES, 1);
-    mnl_attr_put_u32(message, IFLA_NUM_RX_QUEUES, 1);
-    mnl_attr_nest_end(message, peer);
-    mnl_attr_nest_end(message, data);
-    mnl_attr_nest_end(message, info);
+        ne_put_u32(creation, IFLA_MTU, port->mtu);
+    ne_put_u32(creation, IFLA_NUM_TX_QUEUES, 1);
+    ne_put_u32(creation, IFLA_NUM_RX_QUEUES, 1);
+    ne_put_u32(creation, IFLA_MASTER, (uint32_t)scene->bridge.index);
+    put_pair(creation, port);
 
-    message = batch_link(&batch, RTM_NEWLINK, 0, AF_UNSPEC, port->name, 0, "name its owner");
-    mnl_attr_put_strz(message, IFLA_IFALIAS, alias);
-    mnl_attr_put_u32(message, IFLA_MASTER, bridge);
-    return batch_send(rtnl, &batch, port->name, err);
+    struct ne_request *request = ne_request_link(&batch, RTM_NEWLINK, 0, 0, port->name,
+                                                 "set its alias, port flags and settings");
+    ne_put_text(request, IFLA_IFALIAS, ne_alias(NE_LINK_PORT, port->owner, alias));
+    put_port_flags(request);
+    ne_request_flags(request, IFF_NOARP, IFF_NOARP);
+    (void)ne_put_inet(request, NULL, port_settings, NE_COUNT_OF(port_settings));
+    ne_request_no_ipv6_addresses(&batch, 0, port->name);
+    ne_request_get_link(&batch, 0, port->name, &scene->here);
+
+    int status = ne_batch_send(rtnl, &batch, err);
+    if (status != 0 && creation->error == EXFULL)
+        ne_context(err, "bridge %s is full (a bridge takes 1,023 ports)", port->bridge);
+    if (status == 0 && !scene->here.found)
+        status = ne_fail(err, NE_KERNEL, "interface %s: it vanished as it was made", port->name);
+    if (status == 0)
+        status = check_kernel(rtnl, &scene->here, err);
+    if (status != 0 && creation->answered && creation->error == 0)
+        (void)ne_link_delete(rtnl, 0, port->name, NULL);
+    memset(&scene->peer, 0, sizeof(scene->peer)); /* it is as it was made */
+    return status;
 }
 
-/* batch_flags() - What the bridge does with this port (br_setport(), net/bridge/br_netlink.c):
- *  - isolated: no frame to another isolated port, whatever iptables sees of bridged frames;
- *  - learning off, with one fixed entry: the container cannot move a MAC address to itself;
- *  - locked (5.18): a frame with any other source MAC address is dropped;
- *  - no flooding of unknown unicast and multicast: nobody's frames but its own come in;
- *    broadcast stays, ARP needs it.
+/* Decide what to do with what is there of the pair: clear away a half of ours.
+ * On return scene->here.found says whether a whole pair is there to be mended.
  */
-static void batch_flags(struct batch *batch, unsigned index, bool lock) {
-    struct nlmsghdr *message =
-        batch_link(batch, RTM_SETLINK, 0, PF_BRIDGE, NULL, index,
-                   lock ? "set the port's flags" : "set the port's flags without locking it");
-    struct nlattr *flags = mnl_attr_nest_start(message, IFLA_PROTINFO | NLA_F_NESTED);
-    mnl_attr_put_u8(message, IFLA_BRPORT_ISOLATED, 1);
-    mnl_attr_put_u8(message, IFLA_BRPORT_LEARNING, 0);
-    mnl_attr_put_u8(message, IFLA_BRPORT_UNICAST_FLOOD, 0);
-    mnl_attr_put_u8(message, IFLA_BRPORT_MCAST_FLOOD, 0);
-    if (lock)
-        mnl_attr_put_u8(message, IFLA_BRPORT_LOCKED, 1);
-    mnl_attr_nest_end(message, flags);
-}
-
-/* set_flags() - The flags, with the lock where the kernel has it. */
-static int set_flags(struct rtnl *rtnl, const struct ne_port *port, unsigned index,
-                     struct ne_error *err) {
-    struct batch batch;
-    batch_begin(&batch);
-    batch_flags(&batch, index, !rtnl->ports_cannot_lock);
-    if (batch_send(rtnl, &batch, port->name, err) == 0)
+static int clear_half(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *scene,
+                      struct ne_error *err) {
+    struct ne_link_state *here = &scene->here, *peer = &scene->peer;
+    if (here->found && here->peer_is_apart) {
+        peer->found = false; /* the container's: not to be touched, whatever bears that name here */
         return 0;
-    if (rtnl->ports_cannot_lock || (batch.results[0] != EINVAL && batch.results[0] != EOPNOTSUPP))
+    }
+    if (here->found && peer->found && here->peer == peer->index)
+        return 0;
+
+    /* The host's end lost its partner's name, or its own: whoever renamed it, it's unusable. */
+    struct ne_link_state other = {0};
+    if (!here->found && peer->found && peer->peer != 0 && !peer->peer_is_apart &&
+        ne_link_get(rtnl, peer->peer, "", &other, err) != 0)
         return -1;
-    batch_begin(&batch);
-    batch_flags(&batch, index, false);
-    if (batch_send(rtnl, &batch, port->name, err) < 0)
+    if (here->found)
+        other = *here;
+    else if (!other.found || !ne_link_is(&other, other.name, NE_LINK_PORT, port->owner))
+        return peer->found ? ne_link_conflict(peer, "this endpoint's", err) : 0;
+    here->found = false;
+    if (ne_link_delete(rtnl, other.index, other.name, err) != 0)
         return -1;
-    ne_warn("this kernel cannot lock a bridge port to its MAC address (5.18 can): the packet "
-            "filter alone checks it");
-    rtnl->ports_cannot_lock = true;
-    return 0;
+    if (!peer->found || other.peer == peer->index)
+        return 0;
+    return ne_link_conflict(peer, "this endpoint's", err);
 }
 
-/* settle() - Everything about the port that may have changed; up comes last. */
-static int settle(struct rtnl *rtnl, const struct ne_port *port, unsigned index, unsigned bridge,
-                  struct ne_error *err) {
-    struct batch batch;
-    batch_begin(&batch);
-    struct nlmsghdr *message =
-        batch_link(&batch, RTM_NEWLINK, 0, AF_UNSPEC, NULL, index, "put the port on its bridge");
-    mnl_attr_put_u32(message, IFLA_MASTER, bridge);
-
-    /* Frames that a bridge hands to its port (IEEE 802.1D, 7.12.6) must find no address there. */
-    message = batch_link(&batch, RTM_NEWLINK, 0, AF_UNSPEC, NULL, index,
-                         "keep IPv6 from making an address");
-    struct nlattr *spec = mnl_attr_nest_start(message, IFLA_AF_SPEC);
-    struct nlattr *inet6 = mnl_attr_nest_start(message, AF_INET6);
-    mnl_attr_put_u8(message, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    mnl_attr_nest_end(message, inet6);
-    mnl_attr_nest_end(message, spec);
-    batch_tolerate(&batch);
-    if (batch_send(rtnl, &batch, port->name, err) < 0 || set_flags(rtnl, port, index, err) < 0)
+/* Read the scene and refuse what must not be touched or cannot work. */
+static int look(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *scene,
+                struct ne_error *err) {
+    char network[NE_ID_SIZE];
+    struct ne_batch batch;
+    ne_batch_init(&batch, port->name);
+    ne_request_get_link(&batch, 0, port->bridge, &scene->bridge);
+    ne_request_get_link(&batch, 0, port->name, &scene->here);
+    ne_request_get_link(&batch, 0, port->peer, &scene->peer);
+    if (ne_batch_send(rtnl, &batch, err) != 0)
         return -1;
-
-    batch_begin(&batch);
-    batch_forwarding(&batch, index, &port->mac);
-    if (port->addr4.family != NE_NONE)
-        batch_neighbour(&batch, bridge, &port->addr4, &port->mac, false);
-    if (port->addr6.family != NE_NONE)
-        batch_neighbour(&batch, bridge, &port->addr6, &port->mac, false);
-    batch_up(&batch, index, true, "set the port up");
-    return batch_send(rtnl, &batch, port->name, err);
-}
-
-int port_ensure(struct ne_link *link, const struct ne_port *port, struct ne_error *err) {
-    struct rtnl *rtnl = rtnl_of(link);
-    struct found_link bridge;
-    struct found_link found;
-    char owner[NE_ID_SIZE];
-    if (rtnl_find(rtnl, port->bridge, &bridge, err) < 0 ||
-        rtnl_find(rtnl, port->name, &found, err) < 0)
-        return -1;
-    if (bridge.index == 0)
-        return ne_fail(err, NE_KERNEL, "%s: its bridge %s is gone", port->name, port->bridge);
-
-    bool made = found.index == 0;
-    if (!made && (alias_read(found.alias, owner) != NE_LINK_PORT ||
-                  strcmp(owner, port->owner) != 0 || strcmp(found.kind, "veth") != 0))
+    if (!scene->bridge.found)
+        return ne_fail(err, NE_NOT_FOUND, "interface %s: its bridge %s does not exist", port->name,
+                       port->bridge);
+    if (ne_link_owner(&scene->bridge, network) != NE_LINK_BRIDGE)
+        return ne_link_conflict(&scene->bridge, "a bridge of ours", err);
+    /* That entry would take the host's own frames away from it: fdb_add_entry(). */
+    if (ne_mac_equal(&scene->bridge.mac, &port->mac))
         return ne_fail(err, NE_CONFLICT,
-                       "interface %s exists and is not this endpoint's: remove it", port->name);
-    if (made) {
-        if (create(rtnl, port, bridge.index, err) < 0 ||
-            rtnl_find(rtnl, port->name, &found, err) < 0) {
-            (void)link_remove(link, port->name, port->owner, NULL);
-            return -1;
-        }
-        if (found.index == 0)
-            return ne_fail(err, NE_KERNEL, "%s: it was removed while it was made", port->name);
-    }
-    if (settle(rtnl, port, found.index, bridge.index, err) == 0)
-        return 0;
-    if (made)
-        (void)link_remove(link, port->name, port->owner, NULL);
-    return -1;
+                       "interface %s: the container's MAC address is the bridge's own: choose "
+                       "another",
+                       port->name);
+    if (scene->here.found && !ne_link_is(&scene->here, port->name, NE_LINK_PORT, port->owner))
+        return ne_link_conflict(&scene->here, "this endpoint's", err);
+    return clear_half(rtnl, port, scene, err);
 }
 
-int port_quench(struct ne_link *link, const struct ne_port *port, struct ne_error *err) {
-    struct rtnl *rtnl = rtnl_of(link);
-    struct found_link bridge;
-    struct found_link found;
-    struct batch batch;
-    if (rtnl_find(rtnl, port->bridge, &bridge, err) < 0 ||
-        rtnl_find(rtnl, port->name, &found, err) < 0)
+int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct ne_error *err) {
+    struct ne_rtnl *rtnl = ne_rtnl_of(link);
+    struct scene scene;
+    if (!ne_ifname_valid(port->name) || !ne_ifname_valid(port->peer) ||
+        !ne_ifname_valid(port->bridge) || !ne_id_valid(port->owner))
+        return ne_fail(err, NE_BAD_INPUT, "a port needs interfaces' names and an endpoint's id");
+    if (!ne_mac_is_host(&port->mac))
+        return ne_fail(err, NE_BAD_INPUT, "interface %s: the container needs a MAC address",
+                       port->name);
+    if (look(rtnl, port, &scene, err) != 0)
         return -1;
+    if (scene.here.found)
+        return mend(rtnl, port, &scene, err);
 
-    batch_begin(&batch);
-    if (found.index != 0) {
-        batch_up(&batch, found.index, false, "set the port down");
-        batch_tolerate(&batch);
-    }
-    if (bridge.index != 0 && port->addr4.family != NE_NONE) {
-        batch_neighbour(&batch, bridge.index, &port->addr4, &port->mac, true);
-        batch_tolerate(&batch);
-    }
-    if (bridge.index != 0 && port->addr6.family != NE_NONE) {
-        batch_neighbour(&batch, bridge.index, &port->addr6, &port->mac, true);
-        batch_tolerate(&batch);
-    }
-    if (batch.steps == 0)
-        return 0;
-    if (batch_send(rtnl, &batch, port->name, err) < 0)
+    if (make(rtnl, port, &scene, err) != 0)
         return -1;
-    int refused = found.index != 0 ? batch.results[0] : 0;
-    if (refused != 0 && refused != ENODEV)
-        return ne_fail_errno(err, NE_KERNEL, refused, "%s: cannot set the port down", port->name);
-    return 0;
+    if (mend(rtnl, port, &scene, err) == 0)
+        return 0;
+    (void)ne_link_delete(rtnl, scene.here.index, port->name, NULL);
+    return -1;
 }

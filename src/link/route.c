@@ -28,7 +28,7 @@ static int way_out(const struct nlattr *const *attrs, int except) {
         memcpy(&hop, at, sizeof(hop));
         if (hop.rtnh_ifindex != except)
             return hop.rtnh_ifindex;
-        size_t step = RTNH_ALIGN((size_t)hop.rtnh_len);
+        size_t step = ((size_t)hop.rtnh_len + RTNH_ALIGNTO - 1) / RTNH_ALIGNTO * RTNH_ALIGNTO;
         if (hop.rtnh_len < sizeof(hop) || step > left)
             break;
         at += step;
@@ -84,7 +84,7 @@ int ne_rtnl_overlap(struct ne_link *link, const struct ne_prefix *pool, const ch
     }
 
     struct ne_batch batch;
-    ne_batch_init(&batch, "(all)");
+    ne_batch_init(&batch, NULL);
     struct ne_request *request =
         ne_batch_add(&batch, RTM_GETROUTE, 0, sizeof(struct rtmsg), "list the routes");
     struct rtmsg *header = ne_request_header(request);
@@ -128,7 +128,7 @@ int ne_rtnl_is_local(struct ne_link *link, const struct ne_addr *addr, bool *loc
     struct ne_batch batch;
     if (addr->family == NE_NONE)
         return ne_fail(err, NE_BAD_INPUT, "no address is given");
-    ne_batch_init(&batch, ne_addr_format(addr, text));
+    ne_batch_init(&batch, NULL);
     struct ne_request *request =
         ne_batch_add(&batch, RTM_GETROUTE, 0, sizeof(struct rtmsg), "look up its route");
     struct rtmsg *header = ne_request_header(request);
@@ -140,7 +140,7 @@ int ne_rtnl_is_local(struct ne_link *link, const struct ne_addr *addr, bool *loc
     request->answer = take_type;
     request->context = &type;
     if (ne_batch_send(ne_rtnl_of(link), &batch, err) != 0)
-        return -1;
+        return ne_context(err, "address %s", ne_addr_format(addr, text));
     *local = type == RTN_LOCAL;
     return 0;
 }

@@ -67,6 +67,17 @@ struct ne_request *ne_batch_add(struct ne_batch *batch, uint16_t type, uint16_t 
     return request;
 }
 
+/* Fill @err with "interface X: cannot DOING (DETAIL): ERRNO". Return: -1. */
+static int failed(const struct ne_batch *batch, struct ne_error *err, enum ne_code code,
+                  int sys_errno, const char *doing, const char *detail) {
+    bool details = detail[0] != '\0';
+    ne_fail_errno(err, code, sys_errno, "cannot %s%s%s%s", doing, details ? " (" : "", detail,
+                  details ? ")" : "");
+    if (batch->device != NULL)
+        ne_context(err, "interface %s", batch->device);
+    return -1;
+}
+
 static int send_all(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err) {
     struct iovec parts[NE_BATCH_MAX];
     for (size_t i = 0; i < batch->count; i++) {
@@ -74,8 +85,8 @@ static int send_all(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_erro
         header->nlmsg_seq = ++rtnl->sequence;
         parts[i] = (struct iovec){.iov_base = header, .iov_len = header->nlmsg_len};
         if (batch->requests[i].overflow || batch->overflow)
-            return ne_fail(err, NE_BAD_INPUT, "interface %s: cannot %s: the request is too long",
-                           batch->device, batch->requests[i].doing);
+            return failed(batch, err, NE_BAD_INPUT, 0, batch->requests[i].doing,
+                          "the request is too long");
     }
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     struct msghdr message = {.msg_name = &kernel,
@@ -87,8 +98,7 @@ static int send_all(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_erro
         sent = sendmsg(mnl_socket_get_fd(rtnl->socket), &message, 0);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0)
-        return ne_fail_errno(err, NE_KERNEL, errno, "interface %s: cannot send to the kernel",
-                             batch->device);
+        return failed(batch, err, NE_KERNEL, errno, batch->requests[0].doing, "sending");
     return 0;
 }
 
@@ -99,10 +109,8 @@ static ssize_t receive(struct ne_rtnl *rtnl) {
     for (;;) {
         struct sockaddr_nl from = {0};
         struct iovec room = {.iov_base = rtnl->answer, .iov_len = NE_ANSWER_SIZE};
-        struct msghdr message = {.msg_name = &from,
-                                 .msg_namelen = sizeof(from),
-                                 .msg_iov = &room,
-                                 .msg_iovlen = 1};
+        struct msghdr message = {
+            .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &room, .msg_iovlen = 1};
         ssize_t size = recvmsg(mnl_socket_get_fd(rtnl->socket), &message, 0);
         if (size < 0 && errno == EINTR)
             continue;
@@ -128,7 +136,7 @@ static int read_ack(const struct nlmsghdr *message, char says[static NE_KERNEL_S
     if ((message->nlmsg_flags & NLM_F_ACK_TLVS) != 0) {
         size_t before = sizeof(*ack);
         if ((message->nlmsg_flags & NLM_F_CAPPED) == 0)
-            before += ack->msg.nlmsg_len - MNL_NLMSG_HDRLEN; /* our request, sent back */
+            before += ack->msg.nlmsg_len - sizeof(ack->msg); /* our request, sent back */
         const struct nlattr *attrs[NLMSGERR_ATTR_MSG + 1];
         if (before < NE_ANSWER_SIZE) {
             ne_attrs_of_message(message, before, attrs, NLMSGERR_ATTR_MSG);
@@ -154,11 +162,7 @@ static int refused(const struct ne_batch *batch, const struct ne_request *reques
         code = NE_UNSUPPORTED;
     else if (request->error == EEXIST)
         code = NE_CONFLICT;
-    if (request->says[0] == '\0')
-        return ne_fail_errno(err, code, request->error, "interface %s: cannot %s", batch->device,
-                             request->doing);
-    return ne_fail_errno(err, code, request->error, "interface %s: cannot %s (kernel: %s)",
-                         batch->device, request->doing, request->says);
+    return failed(batch, err, code, request->error, request->doing, request->says);
 }
 
 /* The transport failed: nothing that is still under way may be taken for a later answer, and a
@@ -167,8 +171,7 @@ static int refused(const struct ne_batch *batch, const struct ne_request *reques
 static int broken(struct ne_rtnl *rtnl, const struct ne_batch *batch, struct ne_error *err) {
     int sys_errno = errno == EAGAIN ? ETIMEDOUT : errno;
     (void)ne_rtnl_connect(rtnl, NULL);
-    return ne_fail_errno(err, NE_KERNEL, sys_errno, "interface %s: no usable answer to: %s",
-                         batch->device, batch->requests[0].doing);
+    return failed(batch, err, NE_KERNEL, sys_errno, batch->requests[0].doing, "no usable answer");
 }
 
 /* Give the messages of one datagram to the requests that they answer.
@@ -269,7 +272,6 @@ int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *
         if (!interrupted)
             return 0;
     }
-    return ne_fail(err, NE_KERNEL,
-                   "interface %s: cannot %s: the kernel's list changed during each of %d tries",
-                   batch->device, request->doing, NE_DUMP_TRIES_MAX);
+    return failed(batch, err, NE_KERNEL, EAGAIN, request->doing,
+                  "the kernel's list changed during each of several tries");
 }

@@ -66,7 +66,7 @@ struct ne_request {
 };
 
 struct ne_batch {
-    const char *device; /* what the requests are about, for errors */
+    const char *device; /* the interface that the requests are about, for errors; or NULL */
     size_t count;
     bool overflow;
     struct ne_request requests[NE_BATCH_MAX];
@@ -77,7 +77,7 @@ struct ne_batch {
  */
 int ne_rtnl_connect(struct ne_rtnl *rtnl, struct ne_error *err);
 
-/* ne_batch_init() - An empty batch about the interface @device (borrowed). */
+/* ne_batch_init() - An empty batch about the interface @device (borrowed; NULL: about none). */
 void ne_batch_init(struct ne_batch *batch, const char *device);
 
 /* ne_batch_add() - Append a request with a family header of @header_size zero bytes.
@@ -204,11 +204,23 @@ const char *ne_alias(enum ne_link_kind kind, const char *owner, char out[static 
 /* ne_link_owner() - What of ours @state is, and whose. */
 enum ne_link_kind ne_link_owner(const struct ne_link_state *state, char owner[static NE_ID_SIZE]);
 
-/* ne_link_is() - Whether @state is the @kind that belongs to @owner. */
-bool ne_link_is(const struct ne_link_state *state, enum ne_link_kind kind, const char *owner);
+/* ne_link_is() - Whether @state is called @name and is the @kind that belongs to @owner. The
+ * name counts since the kernel finds a link by its alternative names, too.
+ */
+bool ne_link_is(const struct ne_link_state *state, const char *name, enum ne_link_kind kind,
+                const char *owner);
 
 /* ne_link_conflict() - Say that a link is in the way. Return: -1. */
 int ne_link_conflict(const struct ne_link_state *state, const char *wanted, struct ne_error *err);
+
+/* --- neighbour.c: fixed forwarding and neighbour entries -------------------------------- */
+
+/* ne_request_forwarding() - Append: frames for @mac leave the bridge by the port @index. */
+void ne_request_forwarding(struct ne_batch *batch, int index, const struct ne_mac *mac);
+
+/* ne_request_neighbour() - Append: @addr (nothing happens if absent) is at @mac, for good. */
+void ne_request_neighbour(struct ne_batch *batch, int bridge, const struct ne_addr *addr,
+                          const struct ne_mac *mac);
 
 /* --- sysctl.c ------------------------------------------------------------------------ */
 

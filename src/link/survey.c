@@ -41,7 +41,7 @@ static void take_ours(void *context, const struct nlmsghdr *message) {
 int ne_rtnl_survey(struct ne_link *link, ne_link_visit visit, void *context, struct ne_error *err) {
     struct harvest harvest = {0};
     struct ne_batch batch;
-    ne_batch_init(&batch, "(all)");
+    ne_batch_init(&batch, NULL);
     struct ne_request *request =
         ne_batch_add(&batch, RTM_GETLINK, 0, sizeof(struct ifinfomsg), "list the interfaces");
     ne_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
@@ -63,10 +63,10 @@ int ne_rtnl_remove(struct ne_link *link, const char *name, const char *owner,
     struct ne_link_state state;
     if (ne_link_get(rtnl, 0, name, &state, err) != 0)
         return -1;
-    /* The kernel finds a link by its alternative names, too. */
-    if (!state.found || strcmp(state.name, name) != 0)
+    if (!state.found)
         return 0;
-    if (!ne_link_is(&state, NE_LINK_BRIDGE, owner) && !ne_link_is(&state, NE_LINK_PORT, owner))
+    if (!ne_link_is(&state, name, NE_LINK_BRIDGE, owner) &&
+        !ne_link_is(&state, name, NE_LINK_PORT, owner))
         return ne_link_conflict(&state, "this owner's", err);
     return ne_link_delete(rtnl, state.index, name, err);
 }

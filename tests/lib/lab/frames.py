@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 
-from .packet import ARP, ICMPV6, IPV4, IPV6, TCP, UDP
+from .packet import ARP, ICMP, ICMPV6, IPV4, IPV6, TCP, UDP
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -80,6 +80,13 @@ def arp_frame(src_mac: str, dst_mac: str, src: str, dst: str, reply: bool = Fals
     body = struct.pack("!HHBBH", 1, IPV4, 6, 4, 2 if reply else 1)
     body += macs[0] + packed(src) + macs[1] + packed(dst)
     return ether(src_mac, dst_mac, body, ARP)
+
+
+def echo_reply_frame(src_mac: str, dst_mac: str, src: str, dst: str) -> bytes:
+    """A whole frame with an ICMP echo reply that nobody asked for (and nobody will answer)."""
+    message = struct.pack("!BBHHH", 0, 0, 0, 1, 1)
+    message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+    return ether(src_mac, dst_mac, ip(src, dst, ICMP, message))
 
 
 def ping6_frame(src_mac: str, dst_mac: str, src: str, dst: str) -> bytes:

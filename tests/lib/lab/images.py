@@ -19,7 +19,7 @@ from .process import run
 BUSYBOX = Path("/bin/busybox")
 PROGRAMS = (Path("/usr/bin/curl"), Path("/usr/bin/python3").resolve())
 STDLIB_LEFT_OUT = {
-    *("__pycache__", "test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"),
+    *("test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"),
     *("distutils", "pydoc_data", "dist-packages", "unittest", "sqlite3"),
 }
 
@@ -71,7 +71,7 @@ def _add_tools(tar: tarfile.TarFile) -> None:
     for folder, folders, files in os.walk(stdlib):
         folders[:] = [name for name in folders if name not in STDLIB_LEFT_OUT]
         folders[:] = [name for name in folders if not name.startswith("config-")]
-        modules += [Path(folder, name) for name in files if name.endswith((".py", ".so"))]
+        modules += [Path(folder, name) for name in files if name.endswith((".py", ".so", ".pyc"))]
     extensions = [path for path in modules if path.suffix == ".so"]
     for program in PROGRAMS:
         _add_file(tar, program, f"usr/bin/{program.name}")

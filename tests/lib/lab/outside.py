@@ -49,6 +49,7 @@ class Outside:
 
     def plug(self, host: Machine, interface: str = "eth0", default_route: bool = True) -> None:
         """Lay the cable to a host and give both ends their addresses and routes."""
+        self.netns.run("ip", "link", "delete", "eth0", check=False)  # of a host that went down
         host.netns.ip(
             f"link add {interface} address {HOST_MAC} type veth"
             f" peer name eth0 address {OUTSIDE_MAC} netns {self.netns.path}",

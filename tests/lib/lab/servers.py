@@ -15,6 +15,10 @@ from .netns import Netns
 from .process import run
 
 PAGE = b"hello from outside\n"
+PKTINFO = {  # IP_PKTINFO, IPV6_RECVPKTINFO: ask which address a datagram was sent to
+    socket.AF_INET: (socket.IPPROTO_IP, 8),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 49),
+}
 
 
 def _bound(netns: Netns, family: int, kind: int, port: int, address: str = "") -> socket.socket:
@@ -158,6 +162,8 @@ class Responder:
                     sock.setblocking(False)
                     if kind == socket.SOCK_STREAM:
                         sock.listen(128)
+                    else:
+                        sock.setsockopt(*PKTINFO[family], 1)
                     self._selector.register(sock, selectors.EVENT_READ, port)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -181,9 +187,9 @@ class Responder:
             with connection:
                 connection.sendall(PAGE)
             return
-        data, client = sock.recvfrom(2048)
+        data, to, _, client = sock.recvmsg(2048, 64)
         self.contacts.append(Contact("udp", port, client[0]))
-        sock.sendto(data, client)
+        sock.sendmsg([data], to, 0, client)  # `to` came in as the destination, goes as the source
 
     def close(self) -> None:
         """Stop answering."""

@@ -1,0 +1,99 @@
+"""The lab itself: its receivers see a leak where there is one. Docker's own bridge is the leak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import Container, Delivered, Lab, lookup, ping, raw, tcp, udp
+from lab.frames import echo_reply_frame
+from lab.outside import FAR, HOST_V4, OTHER, WEB
+from lab.packet import ICMP
+
+
+@pytest.fixture(scope="module")
+def leaky(lab: Lab) -> Iterator[Container]:
+    """A container on Docker's default bridge, with a way to everywhere."""
+    container = lab.engine.start()
+    yield container
+    container.remove()
+
+
+@pytest.mark.parametrize(
+    "attempt", [tcp(OTHER, 80), tcp(WEB, 8080), tcp(FAR, 443), udp(WEB, 53), udp(FAR, 53), ping(OTHER)],
+    ids=str,
+)
+def test_outside_sees_and_answers(lab, leaky, attempt) -> None:
+    lab.outside.capture.forget()
+    [outcome] = leaky.probe(attempt)
+    assert outcome.reached, str(outcome)
+    assert lab.outside.capture.packets(lambda packet: packet.dst == attempt.address)
+
+
+def test_outside_sees_a_false_source(lab, leaky) -> None:
+    gateway = leaky.sh("ip neigh; ping -c1 -w1 172.17.0.1 >/dev/null; ip neigh").out
+    mac = gateway.split("lladdr ")[1].split()[0]
+    frame = echo_reply_frame(leaky.mac, mac, "172.17.0.99", OTHER)
+    lab.outside.capture.forget()
+    leaky.probe(raw(frame))
+    assert lab.outside.capture.packets(lambda packet: packet.dst == OTHER and packet.proto == ICMP)
+
+
+def test_outside_sees_lookups(lab) -> None:
+    """On the default bridge a container asks the host's resolver itself."""
+    container = lab.engine.start()
+    lab.outside.capture.forget()
+    container.probe(lookup("leak.example.com"))
+    container.remove()
+    assert lab.outside.capture.packets(lambda packet: packet.dport == 53)
+
+
+def test_host_stack_sees_what_is_delivered(lab, leaky) -> None:
+    with Delivered(lab.host.netns) as delivered:
+        [outcome] = leaky.probe(tcp(HOST_V4, 9))
+        assert outcome.end == "refused"  # nobody listens, but the host was asked
+        leaky.probe(udp("172.17.0.1", 9))
+        seen = delivered.packets(lambda packet: packet.src == leaky.address and packet.dport == 9)
+        assert {packet.dst for packet in seen} == {HOST_V4, "172.17.0.1"}
+
+
+def test_neighbour_sees(lab, leaky) -> None:
+    neighbour = lab.engine.start()
+    with neighbour.capture() as capture:
+        [outcome] = leaky.probe(udp(neighbour.address, 9))
+        assert outcome.end == "refused"
+        assert capture.packets(lambda packet: packet.src == leaky.address and packet.dport == 9)
+    neighbour.remove()
+
+
+def test_internal_network_lets_nothing_out(lab) -> None:
+    """The other way round: what Docker itself keeps in is not counted."""
+    lab.engine.network("inner", "--internal", driver="bridge")
+    container = lab.engine.start("--network", "inner")
+    lab.outside.capture.forget()
+    outcomes = container.probe(tcp(OTHER, 80), udp(WEB, 53))
+    assert not any(outcome.reached for outcome in outcomes)
+    assert not lab.outside.capture.packets()
+    container.remove()
+    lab.engine("network", "rm", "inner")
+
+
+def test_nothing_is_lost_in_a_flood(lab, leaky) -> None:
+    lab.outside.capture.forget()
+    count = 2000
+    script = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        f"for _ in range({count}): s.sendto(b'x', ('{OTHER}', 9))"
+    )
+    leaky.exec("python3", "-c", script)
+    assert len(lab.outside.capture.packets(lambda packet: packet.dport == 9)) == count
+
+
+def test_proxy_logs_flows(lab, leaky) -> None:
+    proxy = f"http://{HOST_V4}:{lab.proxy.port}"
+    before = len(lab.proxy.flows())
+    assert leaky.curl(f"http://{WEB}/plain", "-x", proxy).out == "hello from outside\n"
+    assert leaky.curl(f"https://{WEB}/secure", "-x", proxy, "-k").out == "hello from outside\n"
+    urls = [flow.url for flow in lab.proxy.flows()[before:]]
+    assert urls == [f"http://{WEB}/plain", f"https://{WEB}/secure"]

@@ -1,0 +1,151 @@
+"""A Docker engine, and what is done with one."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .container import Container
+from .host import Machine
+from .network import Network
+from .process import Result, Service, wait_until
+
+DOCKERD = "/usr/sbin/dockerd"
+SOCKET = "/run/docker.sock"
+
+
+def docker_command() -> str:
+    """The docker command line: Debian's if it is there."""
+    return "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker") or "docker"
+
+
+class UnixHTTP(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path, timeout: float = 10) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def get(socket_path: Path, target: str) -> tuple[int, bytes]:
+    """GET over a Unix socket: status and body."""
+    connection = UnixHTTP(socket_path)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+class Docker:
+    """The docker command line against one engine."""
+
+    def __init__(self, host: Machine, address: str = "") -> None:
+        self.host = host
+        self.env: Mapping[str, str] = {"DOCKER_HOST": address} if address else {}
+        self._command = docker_command()
+
+    def __call__(
+        self, *arguments: str, check: bool = True, stdin: str = "", timeout: float = 120
+    ) -> Result:
+        """Run `docker ARGUMENTS` on the host."""
+        return self.host.run(
+            self._command, *arguments, check=check, stdin=stdin, timeout=timeout, env=self.env
+        )
+
+    def out(self, *arguments: str) -> str:
+        """What `docker ARGUMENTS` printed."""
+        return self(*arguments).out.strip()
+
+    def fails(self, *arguments: str) -> str:
+        """The complaint of `docker ARGUMENTS`, which must fail."""
+        result = self(*arguments, check=False)
+        assert result.status != 0, f"this should have failed: {result}"
+        return result.err.strip()
+
+    def inspect(self, what: str, kind: str = "container") -> dict[str, Any]:
+        """`docker inspect` of one thing."""
+        found: dict[str, Any] = json.loads(self.out("inspect", f"--type={kind}", what))[0]
+        return found
+
+    def network(self, name: str, *options: str, driver: str = "netenforce") -> Network:
+        """`docker network create -d DRIVER OPTIONS NAME`."""
+        self("network", "create", "-d", driver, *options, name)
+        return Network(self, name)
+
+    def start(self, *options: str, image: str = "tools", command: str = "sleep infinity") -> Container:
+        """`docker run -d`; `docker stop` and the engine's end kill it at once."""
+        fixed = ("run", "-d", "--stop-signal", "KILL")
+        return Container(self, self.out(*fixed, *options, image, *command.split()))
+
+    def load(self, name: str, tar: Path) -> None:
+        """Import an image."""
+        self("import", "--change", 'ENV PATH=/usr/bin:/bin', str(tar), name)
+
+    def remove_all(self) -> None:
+        """Remove all containers, and all networks that can be."""
+        containers = self.out("ps", "-aq").split()
+        if containers:
+            self("rm", "-f", *containers)
+        self("network", "prune", "-f")
+
+
+class Engine(Docker):
+    """A private dockerd on a lab host."""
+
+    def __init__(self, host: Machine, *options: str, dockerd: str = DOCKERD) -> None:
+        super().__init__(host, f"unix://{SOCKET}")
+        self._argv = [dockerd, "-H", f"unix://{SOCKET}", "--data-root", "/var/lib/docker"]
+        self._argv += ["--exec-root", "/run/docker", "--pidfile", "/run/docker.pid"]
+        self._service: Service | None = None
+        self.options = options
+        self.start_engine()
+
+    def start_engine(self, *options: str) -> None:
+        """Start dockerd and wait until it answers. Options replace those given before, if any."""
+        self.options = options or self.options
+        argv = [*self._argv, *self.options]
+        self._service = self.host.spawn(*argv, name="dockerd")
+        wait_until(self.answers, "dockerd to answer", timeout=90)
+
+    @property
+    def service(self) -> Service:
+        """The running dockerd."""
+        assert self._service is not None, "dockerd is not started"
+        return self._service
+
+    def answers(self) -> bool:
+        """Whether /_ping does."""
+        if not self.service.running():
+            raise RuntimeError(f"dockerd ended: {self.service.tail()}")
+        return get(self.host.path(SOCKET), "/_ping")[0] == 200
+
+    def log(self) -> str:
+        """All that dockerd (and its plugins) printed so far."""
+        return self.service.log.read_text(errors="replace")
+
+    def stop_engine(self) -> None:
+        """Stop dockerd with SIGTERM."""
+        self.service.stop()
+
+    def kill_engine(self) -> None:
+        """Stop dockerd with SIGKILL."""
+        self.service.kill()
+
+    def restart(self, number: int = signal.SIGTERM, *options: str) -> None:
+        """End dockerd by a signal and start it again."""
+        self.service.signal(number)
+        self.service.wait()
+        self.start_engine(*options)

@@ -1,0 +1,50 @@
+"""A network of an engine, with the names that follow from its id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import firewall
+
+if TYPE_CHECKING:
+    from .engine import Docker
+
+BRIDGE_PREFIX, PORT_PREFIX, ID_PART = "ne-", "nv-", 12
+
+
+class Network:
+    """A network that exists."""
+
+    def __init__(self, docker: Docker, name: str) -> None:
+        self._docker = docker
+        self.name = name
+        shown = docker.inspect(name, "network")
+        self.id = str(shown["Id"])
+        pools = shown["IPAM"]["Config"]
+        by_family = {":" in pool["Subnet"]: pool for pool in pools}
+        self.subnet = str(by_family.get(False, {}).get("Subnet", ""))
+        self.subnet_v6 = str(by_family.get(True, {}).get("Subnet", ""))
+        self.gateway = self._gateway(by_family.get(False))
+        self.gateway_v6 = self._gateway(by_family.get(True))
+        options = shown["Options"] or {}
+        self.bridge = str(
+            options.get("com.docker.network.bridge.name", BRIDGE_PREFIX + self.id[:ID_PART])
+        )
+
+    @staticmethod
+    def _gateway(pool: dict[str, str] | None) -> str:
+        """The engine shows a gateway that it chose itself with a prefix length (20.10, IPv6)."""
+        return (pool or {}).get("Gateway", "").split("/")[0]
+
+    @property
+    def bridge_mac(self) -> str:
+        """The bridge's MAC address."""
+        return str(firewall.link(self._docker.host, self.bridge)["address"])
+
+    def port_of(self, endpoint_id: str) -> str:
+        """The host's end of an endpoint's pair."""
+        return PORT_PREFIX + endpoint_id[:ID_PART]
+
+    def remove(self) -> None:
+        """`docker network rm`."""
+        self._docker("network", "rm", self.name)

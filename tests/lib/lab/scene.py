@@ -1,0 +1,99 @@
+"""A judge: attempts are made in a container, and every receiver around it is asked what came."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from .container import Attempt, Container, Outcome
+from .lab import Lab
+from .network import Network
+from .outside import HOST_V4, HOST_V6, V4, V6, WEB
+from .packet import TCP, Packet
+from .receiver import Delivered
+
+OUTSIDE = {*V4, *V6}
+
+
+def is_proxy_upstream(packet: Packet) -> bool:
+    """Whether it is the proxy's own talk with the web server, which may trail behind."""
+    return packet.proto == TCP and packet.dst == WEB and packet.dport in (80, 443)
+
+
+class Verdict:
+    """What the attempts inside a `watch` came to; complete when it is over."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.outside: list[Packet] = []
+        self.host: list[Packet] = []
+        self.neighbours: list[Packet] = []
+
+    @property
+    def arrived(self) -> list[Packet]:
+        """Everything that arrived anywhere."""
+        return [*self.outside, *self.host, *self.neighbours]
+
+    def assert_nothing_arrived(self) -> None:
+        """No receiver may have seen a packet."""
+        seen = "\n  ".join(map(str, self.arrived))
+        assert not self.arrived, f"these arrived:\n  {seen}"
+
+    def assert_refused(self) -> None:
+        """Each attempt failed within a second, and nothing arrived."""
+        slow = [str(outcome) for outcome in self.outcomes if not outcome.refused]
+        assert not slow, f"not refused within 1 s: {slow}"
+        self.assert_nothing_arrived()
+
+
+class Scene:
+    """A network with the container that attempts come from."""
+
+    def __init__(self, lab: Lab, network: Network, container: Container) -> None:
+        self.lab = lab
+        self.network = network
+        self.container = container
+
+    @property
+    def proxy(self) -> str:
+        """The proxy's URL for a container of the network."""
+        return f"http://{self.network.gateway}:{self.lab.proxy.port}"
+
+    @contextlib.contextmanager
+    def watch(self, neighbours: Iterable[Container] = ()) -> Iterator[Verdict]:
+        """Count what arrives outside, in the host's own stack, and at neighbours.
+
+        At a neighbour every frame counts, of whatever kind, but those that the bridge itself sends.
+        """
+        verdict = Verdict()
+        bridges = {self.network.bridge_mac}
+        with contextlib.ExitStack() as stack:
+            delivered = stack.enter_context(Delivered(self.lab.host.netns))
+            captures = [stack.enter_context(other.capture()) for other in neighbours]
+            self.lab.outside.capture.forget()
+            yield verdict
+            verdict.outside = self.lab.outside.capture.packets(
+                lambda packet: not is_proxy_upstream(packet)
+            )
+            verdict.host = delivered.packets(
+                lambda packet: packet.src not in OUTSIDE | {HOST_V4, HOST_V6}
+            )
+            for capture in captures:
+                verdict.neighbours += capture.packets(
+                    lambda packet: packet.interface != "lo" and packet.src_mac not in bridges
+                )
+
+    def attempt(self, *attempts: Attempt, neighbours: Iterable[Container] = ()) -> Verdict:
+        """Make attempts in the container and wait for what arrives."""
+        with self.watch(neighbours) as verdict:
+            verdict.outcomes = self.container.probe(*attempts)
+        return verdict
+
+    def assert_proxy_works(self) -> None:
+        """HTTP and HTTPS get through the proxy, which logs them."""
+        for scheme in ("http", "https"):
+            url = f"{scheme}://{WEB}/{self.container.id[:12]}"
+            before = len(self.lab.proxy.flows())
+            result = self.container.curl(url, "-x", self.proxy, "-k")
+            assert result.out == "hello from outside\n", str(result)
+            assert [flow.url for flow in self.lab.proxy.flows()[before:]] == [url]

@@ -1,0 +1,219 @@
+/* link_probe.c - drives the link edge from a test, in whichever namespace it is started.
+ *
+ * One command a run, its arguments as NAME=VALUE. What was asked for is printed, one line each; an
+ * error goes to standard error as "CODE: text", with exit status 1.
+ *
+ *   bridge  name= mac= owner= [mtu=] [gateway4=] [gateway6=] [conf=]
+ *   port    name= peer= bridge= mac= owner= [mtu=] [addr4=] [addr6=] [times=]
+ *   quench  (as port)
+ *   remove  name= owner=
+ *   survey
+ *   overlap pool= [except=]
+ *   local   addr=
+ *   cycle   (as port) times=   make and remove the pair so often; print microseconds for each
+ *   watch   for each line read from standard input, print whether something of ours changed
+ */
+#include <netenforce/link.h>
+#include <netenforce/link_watch.h>
+#include <netenforce/log.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *value_of(char **args, const char *name, const char *otherwise) {
+    size_t length = strlen(name);
+    for (; *args != NULL; args++) {
+        if (strncmp(*args, name, length) == 0 && (*args)[length] == '=')
+            return *args + length + 1;
+    }
+    return otherwise;
+}
+
+static void unreadable(const char *name, const char *text) {
+    (void)fprintf(stderr, "usage: %s=%s is not understood\n", name, text);
+    exit(2);
+}
+
+static void take_text(char **args, const char *name, char *out, size_t size) {
+    const char *text = value_of(args, name, "");
+    if (snprintf(out, size, "%s", text) >= (int)size)
+        unreadable(name, text);
+}
+
+static struct ne_mac take_mac(char **args, const char *name) {
+    struct ne_mac mac = {0};
+    const char *text = value_of(args, name, NULL);
+    if (text != NULL && !ne_mac_parse(text, &mac))
+        unreadable(name, text);
+    return mac;
+}
+
+static struct ne_addr take_addr(char **args, const char *name) {
+    struct ne_addr addr = {0};
+    const char *text = value_of(args, name, NULL);
+    if (text != NULL && !ne_addr_parse(text, &addr))
+        unreadable(name, text);
+    return addr;
+}
+
+static struct ne_prefix take_prefix(char **args, const char *name) {
+    struct ne_prefix prefix = {0};
+    const char *text = value_of(args, name, NULL);
+    if (text != NULL && !ne_prefix_parse(text, &prefix))
+        unreadable(name, text);
+    return prefix;
+}
+
+static unsigned take_number(char **args, const char *name) {
+    return (unsigned)strtoul(value_of(args, name, "0"), NULL, 10);
+}
+
+static struct ne_bridge take_bridge(char **args) {
+    struct ne_bridge bridge = {.mac = take_mac(args, "mac"),
+                               .mtu = take_number(args, "mtu"),
+                               .gateway4 = take_prefix(args, "gateway4"),
+                               .gateway6 = take_prefix(args, "gateway6")};
+    take_text(args, "name", bridge.name, sizeof(bridge.name));
+    take_text(args, "owner", bridge.owner, sizeof(bridge.owner));
+    return bridge;
+}
+
+static struct ne_port take_port(char **args) {
+    struct ne_port port = {.mac = take_mac(args, "mac"),
+                           .mtu = take_number(args, "mtu"),
+                           .addr4 = take_addr(args, "addr4"),
+                           .addr6 = take_addr(args, "addr6")};
+    take_text(args, "name", port.name, sizeof(port.name));
+    take_text(args, "peer", port.peer, sizeof(port.peer));
+    take_text(args, "bridge", port.bridge, sizeof(port.bridge));
+    take_text(args, "owner", port.owner, sizeof(port.owner));
+    return port;
+}
+
+static int print_found(void *context, const struct ne_link_found *found, struct ne_error *err) {
+    (void)context;
+    (void)err;
+    (void)printf("%s %s %s\n", found->kind == NE_LINK_BRIDGE ? "bridge" : "port", found->name,
+                 found->owner);
+    return 0;
+}
+
+static double microseconds(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static int cycle(struct ne_link *link, char **args, struct ne_error *err) {
+    struct ne_port port = take_port(args);
+    for (unsigned left = take_number(args, "times"); left > 0; left--) {
+        double start = microseconds();
+        if (link->ops->port_ensure(link, &port, err) != 0)
+            return -1;
+        double made = microseconds();
+        if (link->ops->port_ensure(link, &port, err) != 0)
+            return -1;
+        double again = microseconds();
+        if (link->ops->port_quench(link, &port, err) != 0)
+            return -1;
+        double quenched = microseconds();
+        if (link->ops->remove(link, port.name, port.owner, err) != 0)
+            return -1;
+        (void)printf("%.0f %.0f %.0f %.0f\n", made - start, again - made, quenched - again,
+                     microseconds() - quenched);
+    }
+    return 0;
+}
+
+static int watch(struct ne_error *err) {
+    char line[16];
+    int fd;
+    if (ne_link_watch_open(&fd, err) != 0)
+        return -1;
+    (void)printf("ready\n");
+    (void)fflush(stdout);
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        (void)printf("%s\n", ne_link_watch_drain(fd) ? "changed" : "quiet");
+        (void)fflush(stdout);
+    }
+    (void)close(fd);
+    return 0;
+}
+
+static int ensure_bridge(struct ne_link *link, char **args, struct ne_error *err) {
+    struct ne_bridge bridge = take_bridge(args);
+    return link->ops->bridge_ensure(link, &bridge, err);
+}
+
+static int ensure_port(struct ne_link *link, char **args, struct ne_error *err) {
+    struct ne_port port = take_port(args);
+    return link->ops->port_ensure(link, &port, err);
+}
+
+static int quench(struct ne_link *link, char **args, struct ne_error *err) {
+    struct ne_port port = take_port(args);
+    return link->ops->port_quench(link, &port, err);
+}
+
+static int overlap(struct ne_link *link, char **args, struct ne_error *err) {
+    struct ne_prefix pool = take_prefix(args, "pool"), found;
+    char device[NE_IFNAME_SIZE], text[NE_PREFIX_TEXT];
+    const char *except = value_of(args, "except", NULL);
+    if (link->ops->overlap(link, &pool, except, &found, device, err) != 0)
+        return -1;
+    (void)printf("%s %s\n", ne_prefix_format(&found, text), device);
+    return 0;
+}
+
+static int local(struct ne_link *link, char **args, struct ne_error *err) {
+    struct ne_addr addr = take_addr(args, "addr");
+    bool yes;
+    if (link->ops->is_local(link, &addr, &yes, err) != 0)
+        return -1;
+    (void)printf("%s\n", yes ? "local" : "elsewhere");
+    return 0;
+}
+
+static int run(struct ne_link *link, const char *command, char **args, struct ne_error *err) {
+    if (strcmp(command, "bridge") == 0)
+        return ensure_bridge(link, args, err);
+    if (strcmp(command, "port") == 0)
+        return ensure_port(link, args, err);
+    if (strcmp(command, "quench") == 0)
+        return quench(link, args, err);
+    if (strcmp(command, "remove") == 0)
+        return link->ops->remove(link, value_of(args, "name", ""), value_of(args, "owner", ""),
+                                 err);
+    if (strcmp(command, "survey") == 0)
+        return link->ops->survey(link, print_found, NULL, err);
+    if (strcmp(command, "overlap") == 0)
+        return overlap(link, args, err);
+    if (strcmp(command, "local") == 0)
+        return local(link, args, err);
+    if (strcmp(command, "cycle") == 0)
+        return cycle(link, args, err);
+    if (strcmp(command, "watch") == 0)
+        return watch(err);
+    (void)fprintf(stderr, "usage: no such command: %s\n", command);
+    exit(2);
+}
+
+int main(int argc, char **argv) {
+    struct ne_error err;
+    if (argc < 2) {
+        (void)fprintf(stderr, "usage: link_probe COMMAND NAME=VALUE...\n");
+        return 2;
+    }
+    ne_log_set_level(NE_LOG_DEBUG);
+    struct ne_link *link =
+        ne_rtnl_open(value_of(argv + 2, "conf", "/proc/sys/net/ipv6/conf"), &err);
+    int status = link == NULL ? -1 : run(link, argv[1], argv + 2, &err);
+    if (status != 0)
+        (void)fprintf(stderr, "%s: %s\n", ne_code_name(err.code), err.text);
+    if (link != NULL)
+        link->ops->close(link);
+    return status == 0 ? 0 : 1;
+}

@@ -1,0 +1,131 @@
+/* test_options.c - the grammar of the driver's options. */
+#include "unit.h"
+
+#include <netenforce/options.h>
+#include <stdio.h>
+
+static int set(struct ne_options *options, const char *key, const char *value,
+               struct ne_error *err) {
+    return ne_options_set(options, NE_SCOPE_NETWORK, key, value, err);
+}
+
+static void proxies_are_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *given;
+        const char *written;
+    } good[] = {
+        {"8080", "8080"},
+        {"", ""},
+        {" , ,", ""},
+        {"192.0.2.1:3128", "192.0.2.1:3128"},
+        {"[2001:DB8::1]:8080", "[2001:db8::1]:8080"},
+        {"8080,8080", "8080"},
+        {"8080, 192.0.2.1:1 [2001:db8::1]:65535", "8080,192.0.2.1:1,[2001:db8::1]:65535"},
+    };
+    for (size_t i = 0; i < COUNT(good); i++) {
+        struct ne_options options = {0};
+        struct ne_error err;
+        char text[NE_PROXY_LIST_TEXT];
+        assert_int_equal(set(&options, "proxy", good[i].given, &err), 0);
+        assert_true(options.has_proxy);
+        assert_string_equal(ne_options_format_proxy(&options, text), good[i].written);
+    }
+}
+
+static void bad_values_are_named(void **state) {
+    (void)state;
+    static const struct {
+        const char *key;
+        const char *value;
+    } bad[] = {
+        {"proxy", "0"},
+        {"proxy", "65536"},
+        {"proxy", "http"},
+        {"proxy", "192.0.2.1"},
+        {"proxy", "192.0.2.1:"},
+        {"proxy", "192.0.2.256:80"},
+        {"proxy", "2001:db8::1:8080"},
+        {"proxy", "[2001:db8::1]8080"},
+        {"proxy", "[192.0.2.1]:80"},
+        {"proxy", "127.0.0.1:8080"},
+        {"proxy", "0.0.0.0:8080"},
+        {"proxy", "[::1]:8080"},
+        {"proxy", "[fe80::1]:8080"},
+        {"proxy", "8080;8081"},
+        {"proxy", "-8080"},
+        {"proxy",
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1"},
+        {"refuse", "no"},
+        {"refuse", ""},
+        {"com.docker.network.driver.mtu", "67"},
+        {"com.docker.network.driver.mtu", "65536"},
+        {"com.docker.network.driver.mtu", "1500x"},
+        {"com.docker.network.bridge.name", "a/b"},
+        {"com.docker.network.bridge.name", "nv-mine"},
+        {"com.docker.network.bridge.name", "averyveryverylongname"},
+        {"colour", "blue"},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct ne_options options = {0};
+        struct ne_error err = {0};
+        assert_int_equal(set(&options, bad[i].key, bad[i].value, &err), -1);
+        assert_int_equal(err.code, NE_BAD_INPUT);
+        assert_non_null(strstr(err.text, bad[i].key)); /* the field */
+        assert_non_null(strstr(err.text, "accepted")); /* what would do */
+        if (strlen(bad[i].value) < 80)
+            assert_non_null(strstr(err.text, bad[i].value)); /* what came */
+    }
+}
+
+static void later_options_are_refused_as_such(void **state) {
+    (void)state;
+    static const char *const keys[] = {"dns",  "allow", "deny",      "icc",   "inbound",
+                                       "mode", "rate",  "conn_rate", "quota", "log"};
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        struct ne_options options = {0};
+        struct ne_error err = {0};
+        assert_int_equal(set(&options, keys[i], "x", &err), -1);
+        assert_int_equal(err.code, NE_UNSUPPORTED);
+        assert_non_null(strstr(err.text, "not yet"));
+    }
+}
+
+static void case_and_scope(void **state) {
+    (void)state;
+    struct ne_options options = {0};
+    struct ne_error err = {0};
+    assert_int_equal(ne_options_set(&options, NE_SCOPE_ENDPOINT, "REFUSE", "Drop", &err), 0);
+    assert_int_equal(options.refuse, NE_REFUSE_DROP);
+    assert_int_equal(ne_options_set(&options, NE_SCOPE_ENDPOINT, "refuse", "reject", &err), -1);
+    assert_non_null(strstr(err.text, "twice"));
+    assert_int_equal(
+        ne_options_set(&options, NE_SCOPE_ENDPOINT, "com.docker.network.driver.mtu", "1400", &err),
+        -1);
+    assert_non_null(strstr(err.text, "network"));
+}
+
+static void the_list_has_an_end(void **state) {
+    (void)state;
+    char list[512] = "";
+    for (int i = 1; i <= NE_PROXY_MAX + 1; i++) {
+        char one[8];
+        (void)snprintf(one, sizeof(one), "%d,", i);
+        (void)strcat(list, one);
+    }
+    struct ne_options options = {0};
+    struct ne_error err = {0};
+    assert_int_equal(set(&options, "proxy", list, &err), -1);
+    assert_non_null(strstr(err.text, "more than 16"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(proxies_are_read),
+        cmocka_unit_test(bad_values_are_named),
+        cmocka_unit_test(later_options_are_refused_as_such),
+        cmocka_unit_test(case_and_scope),
+        cmocka_unit_test(the_list_has_an_end),
+    };
+    return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
