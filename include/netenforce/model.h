@@ -94,8 +94,8 @@ int ne_endpoint_check(const struct ne_model *model, const struct ne_network *net
 /* ne_endpoint_clashes() - Whether two endpoints hold the same address on the same network. */
 bool ne_endpoint_clashes(const struct ne_endpoint *a, const struct ne_endpoint *b);
 
-/* ne_effective_options() - The options that hold for @endpoint: its own where given, else
- * the network's.
+/* ne_effective_options() - The options that hold for @endpoint (NULL: for the network): its own
+ * where given, else the network's, else the defaults of docs/interface.md.
  */
 struct ne_options ne_effective_options(const struct ne_network *network,
                                        const struct ne_endpoint *endpoint);

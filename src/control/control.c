@@ -78,13 +78,14 @@ static size_t endpoints_of(const struct ne_model *model, const char *network) {
 }
 
 static json_t *network_json(const struct ne_model *model, const struct ne_network *network) {
+    const struct ne_options options = ne_effective_options(network, NULL);
     char mac[NE_MAC_TEXT];
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id", network->id,
                      "bridge", network->bridge, "mac", ne_mac_format(&network->mac, mac), "pool4",
                      prefix_json(&network->pool4), "gateway4", prefix_json(&network->gateway4),
                      "pool6", prefix_json(&network->pool6), "gateway6",
                      prefix_json(&network->gateway6), "internal", network->internal, "policy",
-                     policy_json(network, &network->options), "endpoints",
+                     policy_json(network, &options), "endpoints",
                      (json_int_t)endpoints_of(model, network->id));
 }
 

@@ -10,6 +10,12 @@
 struct ne_options ne_effective_options(const struct ne_network *network,
                                        const struct ne_endpoint *endpoint) {
     struct ne_options options = network->options;
+    if (!options.has_proxy) {
+        options.proxy_count = 1;
+        options.proxy[0] = (struct ne_proxy){.port = NE_PROXY_PORT};
+    }
+    if (endpoint == NULL)
+        return options;
     if (endpoint->options.has_proxy) {
         options.proxy_count = endpoint->options.proxy_count;
         memcpy(options.proxy, endpoint->options.proxy, sizeof(options.proxy));
@@ -106,7 +112,7 @@ static int add_members(struct ne_fence *fence, const struct ne_network *network,
 static int build(const struct ne_model *model, struct ne_fence *fence, struct ne_error *err) {
     for (size_t i = 0; i < model->networks.count; i++) {
         const struct ne_network *network = ne_model_network_at(model, i);
-        struct ne_options options = network->options;
+        struct ne_options options = ne_effective_options(network, NULL);
         if (ne_fence_add_bridge(fence, network->bridge, err) < 0 ||
             add_policy(fence, network->id, network, &options, err) < 0)
             return -1;

@@ -60,5 +60,6 @@ def shared(lab: Lab, plugin: Plugin) -> Iterator[Scene]:
     """A network with one container for all tests of a file, which must not change it."""
     network = lab.engine.network("shared")
     container = lab.engine.start("--network", network.name)
-    yield Scene(lab, network, container)
-    lab.engine.remove_all()
+    made = Scene(lab, network, container)
+    yield made
+    made.remove()

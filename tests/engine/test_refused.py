@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import Container, Lab, Scene, lookup, ping, raw, tcp, udp
+from lab import Container, Delivered, Lab, Scene, lookup, ping, raw, tcp, udp
 from lab.container import PROBE, probe_arguments, read_outcomes
 from lab.frames import BROADCAST, arp_frame, ether, ip, syn_frame, udp_frame
 from lab.outside import FAR, HOST_V4, OTHER, WEB
@@ -43,8 +43,9 @@ def held(lab: Lab, plugin: object, request: pytest.FixtureRequest) -> Iterator[S
     container = lab.engine.start(*options)
     if request.param == "net_admin":
         container.exec("ip", "route", "add", "default", "via", network.gateway)
-    yield Scene(lab, network, container)
-    lab.engine.remove_all()
+    made = Scene(lab, network, container)
+    yield made
+    made.remove()
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +57,12 @@ def listeners(lab: Lab) -> Iterator[Responder]:
 
 
 @pytest.fixture(scope="module")
-def published(lab: Lab, held: Scene) -> Container:
+def published(lab: Lab) -> Iterator[Container]:
     """A web server on Docker's own bridge with a published port."""
-    return lab.engine.start(
-        *("-p", f"{PUBLISHED}:{PUBLISHED}"), command=f"busybox httpd -f -p {PUBLISHED}"
-    )
+    options = ("-p", f"{PUBLISHED}:{PUBLISHED}")
+    container = lab.engine.start(*options, command=f"busybox httpd -f -p {PUBLISHED}")
+    yield container
+    container.remove()
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
@@ -162,24 +164,34 @@ def test_multicast_and_broadcast(held: Scene, listeners: Responder) -> None:
     held.attempt(raw(*frames)).assert_nothing_arrived()
 
 
-def test_arp_changes_no_neighbour(held: Scene) -> None:
-    """Claims by ARP to be the bridge, an outside host or somebody else are not believed."""
-    mac, host = held.container.mac, held.lab.host
-    net = held.network.gateway.rpartition(".")[0]
-    before = host.run("ip", "neigh", "show", "nud", "permanent").out
-    claims = [held.network.gateway, f"{net}.77", WEB, DOCKER0]
+def claim_by_arp(scene: Scene, claims: list[str]) -> list[str]:
+    """Say by ARP to be each of these; return whom the host then believes to be the container."""
+    mac, host = scene.container.mac, scene.lab.host
     frames = [
         arp_frame(mac, to_mac, claim, asked, reply)
         for claim in claims
-        for to_mac in (BROADCAST, held.network.bridge_mac)
-        for asked in (claim, held.network.gateway)
+        for to_mac in (BROADCAST, scene.network.bridge_mac)
+        for asked in (claim, scene.network.gateway)
         for reply in (False, True)
     ]
-    held.container.probe(raw(*frames))
-    after = host.run("ip", "neigh", "show").out
-    assert host.run("ip", "neigh", "show", "nud", "permanent").out == before
-    told = [line for line in after.splitlines() if mac in line]
-    assert all(line.startswith(f"{held.container.address} ") for line in told), after
+    with Delivered(host.netns) as delivered:
+        scene.container.probe(raw(*frames))
+        delivered.settle()
+    told = host.run("ip", "neigh", "show").out.splitlines()
+    return [line.split()[0] for line in told if mac in line]
+
+
+def test_arp_takes_nobodys_address(held: Scene, published: Container) -> None:
+    """Not the bridge's, nor another host's, nor another network's container's."""
+    claims = [held.network.gateway, WEB, HOST_V4, DOCKER0, published.address]
+    assert claim_by_arp(held, claims) == [held.container.address]
+    held.assert_proxy_works()
+
+
+def test_arp_makes_no_neighbour(held: Scene) -> None:
+    """An address of the subnet that nobody has: else one container fills the host's table."""
+    unused = held.network.gateway.rpartition(".")[0] + ".77"
+    assert claim_by_arp(held, [unused]) == [held.container.address]
 
 
 @pytest.mark.parametrize("options", [(), ("-p", "8088:80"), ("-P", "--expose", "80")], ids=str)

@@ -71,11 +71,27 @@ static int add_port_chain(struct compiler *c) {
     return add_single_rule_chain(c, PORT_CHAIN, &drop);
 }
 
-static int add_mark_chain(struct compiler *c, const char *name, uint32_t value) {
+static struct xt_rule set_mark(const struct compiler *c, uint32_t value) {
     struct xt_rule rule = empty_rule(DO_SET_MARK);
     rule.set_mask = c->marks.mask;
     rule.set_value = value;
-    return add_single_rule_chain(c, name, &rule);
+    return rule;
+}
+
+static int add_pass_chain(struct compiler *c) {
+    const struct xt_rule pass = set_mark(c, c->marks.pass);
+    return add_single_rule_chain(c, PASS_CHAIN, &pass);
+}
+
+/* add_refuse_chain() - Refused packets stay out of connection tracking: they fill no table, and
+ * no published port's DNAT moves them, whose answer would then come from a strange address. */
+static int add_refuse_chain(struct compiler *c) {
+    const struct xt_rule refuse = set_mark(c, c->marks.refused);
+    const struct xt_rule not_tracked = empty_rule(DO_NOT_TRACK);
+    size_t chain;
+    if (add_chain(c, REFUSE_CHAIN, false, &chain) < 0 || add_rule(c, chain, &refuse) < 0)
+        return -1;
+    return add_rule(c, chain, &not_tracked);
 }
 
 static void verdict_action(enum ne_verdict verdict, struct xt_rule *rule) {
@@ -137,8 +153,7 @@ static int compile_raw(struct compiler *c) {
         return 0;
     if (jump_to(c, prerouting, NE_PORT_PREFIX "+", false, PORT_CHAIN) < 0 ||
         jump_for_bridges(c, prerouting, false, ROOT_CHAIN) < 0 || add_port_chain(c) < 0 ||
-        add_mark_chain(c, PASS_CHAIN, c->marks.pass) < 0 ||
-        add_mark_chain(c, REFUSE_CHAIN, c->marks.refused) < 0)
+        add_pass_chain(c) < 0 || add_refuse_chain(c) < 0)
         return -1;
 
     members_of(c, &first, &end);

@@ -9,6 +9,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_CT.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mac.h>
 #include <linux/netfilter/xt_mark.h>
@@ -170,6 +171,7 @@ static void put_masquerade(enum ne_family family, struct encoded *entry) {
 
 static void put_target(const struct xt_rule *rule, enum ne_family family, struct encoded *entry) {
     struct xt_mark_tginfo2 *mark;
+    struct xt_ct_target_info_v1 *tracking;
     switch (rule->action) {
     case DO_ACCEPT:
         add_standard_target(entry, "ACCEPT");
@@ -188,6 +190,10 @@ static void put_target(const struct xt_rule *rule, enum ne_family family, struct
         mark = add_target(entry, "MARK", 2, sizeof(*mark));
         mark->mark = rule->set_value;
         mark->mask = rule->set_mask;
+        break;
+    case DO_NOT_TRACK:
+        tracking = add_target(entry, "CT", 2, sizeof(*tracking));
+        tracking->flags = XT_CT_NOTRACK;
         break;
     case DO_REJECT_RESET:
     case DO_REJECT_PORT:

@@ -54,6 +54,7 @@ enum xt_action {
     DO_JUMP,
     DO_GOTO,
     DO_SET_MARK,
+    DO_NOT_TRACK, /* no connection tracking, so no DNAT: the answer comes from where it was sent */
     DO_REJECT_RESET, /* TCP RST */
     DO_REJECT_PORT,  /* ICMP port unreachable */
     DO_MASQUERADE,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from .host import Machine
-
-TABLES = ("raw", "mangle", "nat", "filter")
 
 
 def rules(host: Machine) -> str:
@@ -16,31 +15,26 @@ def rules(host: Machine) -> str:
     return "\n".join(line for line in lines if line.startswith(("-A", "*", ":")))
 
 
-def links(host: Machine) -> list[str]:
-    """The names of a host's interfaces."""
-    found = json.loads(host.run("ip", "-json", "link", "show").out)
-    return sorted(link["ifname"] for link in found)
+def _links(host: Machine) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(host.run("ip", "-json", "link", "show").out)
+    return found
 
 
-def our_links(host: Machine, prefix: str = "n") -> list[str]:
+def macs(host: Machine) -> set[str]:
+    """The MAC addresses of a host's own interfaces."""
+    return {link["address"] for link in _links(host) if "address" in link}
+
+
+def our_links(host: Machine) -> list[str]:
     """Bridges ne-*, ports nv-* and stray peers nc-*."""
-    names = ("ne-", "nv-", "nc-") if prefix == "n" else (prefix,)
-    return [name for name in links(host) if name.startswith(names)]
+    names = (link["ifname"] for link in _links(host))
+    return sorted(name for name in names if name.startswith(("ne-", "nv-", "nc-")))
 
 
-def link(host: Machine, name: str) -> dict[str, object]:
+def link(host: Machine, name: str) -> dict[str, Any]:
     """One interface with its addresses, as `ip -json -details` shows it."""
-    found: dict[str, object] = json.loads(
+    found: dict[str, Any] = json.loads(
         host.run("ip", "-json", "-details", "address", "show", "dev", name).out
     )[0]
     return found
 
-
-def flush_ours(host: Machine) -> None:
-    """Remove all that netenforce made in the kernel, as a reboot does."""
-    for name in our_links(host):
-        host.run("ip", "link", "delete", name, check=False)
-    for command in ("iptables-legacy", "ip6tables-legacy"):
-        for table in TABLES:
-            host.run(command, "-t", table, "-F")
-            host.run(command, "-t", table, "-X")

@@ -97,6 +97,8 @@ class Host(Machine):
             ipv4__conf__all__rp_filter=0,
             ipv4__conf__default__rp_filter=0,
             ipv6__conf__default__accept_dad=0,
+            ipv4__icmp_ratelimit=0,  # by default a host refuses to one address once a second, after 6
+            ipv6__icmp__ratelimit=0,
         )
 
     def power_cut(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from . import firewall
@@ -24,17 +25,27 @@ class Network:
         by_family = {":" in pool["Subnet"]: pool for pool in pools}
         self.subnet = str(by_family.get(False, {}).get("Subnet", ""))
         self.subnet_v6 = str(by_family.get(True, {}).get("Subnet", ""))
-        self.gateway = self._gateway(by_family.get(False))
-        self.gateway_v6 = self._gateway(by_family.get(True))
         options = shown["Options"] or {}
         self.bridge = str(
             options.get("com.docker.network.bridge.name", BRIDGE_PREFIX + self.id[:ID_PART])
         )
 
-    @staticmethod
-    def _gateway(pool: dict[str, str] | None) -> str:
-        """The engine shows a gateway that it chose itself with a prefix length (20.10, IPv6)."""
-        return (pool or {}).get("Gateway", "").split("/")[0]
+    def _bridge_address(self, family: str) -> str:
+        """The engine doesn't show every gateway; the bridge has it."""
+        addresses = firewall.link(self._docker.host, self.bridge)["addr_info"]
+        found = [entry["local"] for entry in addresses if entry["family"] == family]
+        assert len(found) == 1, f"bridge {self.bridge} has {found} of {family}"
+        return str(found[0])
+
+    @functools.cached_property
+    def gateway(self) -> str:
+        """The bridge's IPv4 address."""
+        return self._bridge_address("inet")
+
+    @functools.cached_property
+    def gateway_v6(self) -> str:
+        """The bridge's IPv6 address."""
+        return self._bridge_address("inet6")
 
     @property
     def bridge_mac(self) -> str:

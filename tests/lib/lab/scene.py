@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
+from . import firewall
 from .container import Attempt, Container, Outcome
 from .lab import Lab
 from .network import Network
-from .outside import HOST_V4, HOST_V6, V4, V6, WEB
+from .outside import WEB
 from .packet import TCP, Packet
 from .receiver import Delivered
 
-OUTSIDE = {*V4, *V6}
+WEB_PORTS = (80, 443)
 
 
 def is_proxy_upstream(packet: Packet) -> bool:
     """Whether it is the proxy's own talk with the web server, which may trail behind."""
-    return packet.proto == TCP and packet.dst == WEB and packet.dport in (80, 443)
+    to_web = packet.dst == WEB and packet.dport in WEB_PORTS
+    from_web = packet.src == WEB and packet.sport in WEB_PORTS
+    return packet.proto == TCP and (to_web or from_web)
 
 
 class Verdict:
@@ -63,10 +66,10 @@ class Scene:
     def watch(self, neighbours: Iterable[Container] = ()) -> Iterator[Verdict]:
         """Count what arrives outside, in the host's own stack, and at neighbours.
 
-        At a neighbour every frame counts, of whatever kind, but those that the bridge itself sends.
+        At a neighbour every frame counts, of whatever kind, but those that the host itself sends.
         """
         verdict = Verdict()
-        bridges = {self.network.bridge_mac}
+        own_macs = firewall.macs(self.lab.host)
         with contextlib.ExitStack() as stack:
             delivered = stack.enter_context(Delivered(self.lab.host.netns))
             captures = [stack.enter_context(other.capture()) for other in neighbours]
@@ -75,12 +78,10 @@ class Scene:
             verdict.outside = self.lab.outside.capture.packets(
                 lambda packet: not is_proxy_upstream(packet)
             )
-            verdict.host = delivered.packets(
-                lambda packet: packet.src not in OUTSIDE | {HOST_V4, HOST_V6}
-            )
+            verdict.host = delivered.packets(lambda packet: not is_proxy_upstream(packet))
             for capture in captures:
                 verdict.neighbours += capture.packets(
-                    lambda packet: packet.interface != "lo" and packet.src_mac not in bridges
+                    lambda packet: packet.interface != "lo" and packet.src_mac not in own_macs
                 )
 
     def attempt(self, *attempts: Attempt, neighbours: Iterable[Container] = ()) -> Verdict:
@@ -88,6 +89,11 @@ class Scene:
         with self.watch(neighbours) as verdict:
             verdict.outcomes = self.container.probe(*attempts)
         return verdict
+
+    def remove(self) -> None:
+        """Remove the container and the network."""
+        self.container.remove()
+        self.network.remove()
 
     def assert_proxy_works(self) -> None:
         """HTTP and HTTPS get through the proxy, which logs them."""

@@ -1,0 +1,1084 @@
+"""The link edge (src/link) against a real kernel, in namespaces that end with the test.
+
+             host namespace                          a namespace for each container
+    ne-N (bridge, 10.88.0.1/24) --+-- nv-A ======================= eth0 (was nc-A) 10.88.0.2
+                                  +-- nv-B ======================= eth0 (was nc-B) 10.88.0.3
+
+The edge is driven by link_probe, the kernel is asked by ip(8) and bridge(8), and what a container
+can do is judged at the receiver.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/lib"))
+
+from lab.frames import arp_frame, ether, ip, ping6_frame, udp_frame  # noqa: E402
+from lab.netns import Netns  # noqa: E402
+from lab.packet import ARP, UDP, Packet  # noqa: E402
+from lab.process import CommandError, Result  # noqa: E402
+from lab.receiver import Capture, Delivered  # noqa: E402
+
+PROBE = str(Path(os.environ.get("BUILD", ROOT / "build")) / "tests/link_probe")
+EVERY_GROUP = 0xFFFFFFFF
+EVENTS = {16: "NEWLINK", 17: "DELLINK", 20: "NEWADDR", 21: "DELADDR", 24: "NEWROUTE",
+          25: "DELROUTE", 28: "NEWNEIGH", 29: "DELNEIGH", 80: "NEWNETCONF", 81: "DELNETCONF"}  # fmt: skip
+
+NETWORK = "0123456789ab" + "5" * 52
+OTHER_NETWORK = "ba9876543210" + "7" * 52
+BRIDGE = "ne-0123456789ab"
+BRIDGE_MAC = "02:4e:45:00:00:01"
+GATEWAY4, GATEWAY6 = "10.88.0.1", "fd00:88::1"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+LLDP = "01:80:c2:00:00:0e"  # a link-local group: a bridge hands it to the port itself
+
+
+class Events:
+    """What the kernel tells about links, addresses, routes and neighbours from now on."""
+
+    def __init__(self, netns: Netns) -> None:
+        self._sock = netns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._sock.bind((0, EVERY_GROUP))
+        self._sock.settimeout(10)
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Return once the condition holds; it is asked again at each event."""
+        while not condition():
+            self._sock.recv(65536)
+
+    def taken(self) -> list[str]:
+        """The events so far. The kernel queues them before a change returns."""
+        names = []
+        while True:
+            try:
+                data = self._sock.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return names
+            while len(data) >= 16:
+                length, kind = struct.unpack("=IH", data[:6])
+                names.append(EVENTS.get(kind, str(kind)))
+                data = data[(length + 3) & ~3 :]
+
+
+class Endpoint:
+    """A container's place on the bridge: its arguments for the probe, and its namespace."""
+
+    def __init__(self, host: Host, number: int) -> None:
+        self.host = host
+        self.id = f"{number:012x}" + "e" * 52
+        self.port, self.peer = f"nv-{self.id[:12]}", f"nc-{self.id[:12]}"
+        self.mac = f"02:42:0a:58:00:{number:02x}"
+        self.addr4, self.addr6 = f"10.88.0.{number}", f"fd00:88::{number:x}"
+        self.netns: Netns | None = None
+        self._raw: socket.socket | None = None
+
+    @property
+    def args(self) -> dict[str, object]:
+        """The port as the driver would want it."""
+        return {"name": self.port, "peer": self.peer, "bridge": BRIDGE, "mac": self.mac,
+                "owner": self.id, "mtu": 1400, "addr4": self.addr4, "addr6": self.addr6}  # fmt: skip
+
+    def ensure(self) -> None:
+        """port_ensure, which has to succeed."""
+        self.host.probe("port", **self.args)
+
+    def enter(self) -> Endpoint:
+        """Move the other end into a container, as the engine does; wait until frames pass."""
+        self.netns = Netns.new()
+        self.host.closers.append(self.netns.close)
+        self.host.ns.run("ip", "link", "set", self.peer, "netns", self.netns.path, "name", "eth0")
+        events = Events(self.host.ns)
+        self.netns.ip(
+            f"addr add {self.addr4}/24 dev eth0",
+            f"addr add {self.addr6}/64 dev eth0 nodad",
+            "link set eth0 up",
+        )
+        events.wait(lambda: self.host.port_state(self.port)["state"] == "forwarding")
+        return self
+
+    def send(self, *frames: bytes) -> None:
+        """Write frames to eth0 as they are."""
+        if self._raw is None:
+            assert self.netns is not None
+            self._raw = self.netns.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self._raw.bind(("eth0", 0))
+        for frame in frames:
+            self._raw.send(frame)
+
+
+class Host:
+    """The host's namespace."""
+
+    def __init__(self) -> None:
+        self.ns = Netns.new()
+        self.closers: list[Callable[[], None]] = [self.ns.close]
+
+    def close(self) -> None:
+        """Let go of all namespaces."""
+        for closer in self.closers:
+            closer()
+
+    def probe(self, command: str, check: bool = True, **args: object) -> Result:
+        """Run one operation of the edge."""
+        pairs = [f"{name.rstrip('_')}={value}" for name, value in args.items()]
+        return self.ns.run(PROBE, command, *pairs, check=check)
+
+    def refused(self, command: str, code: str, **args: object) -> str:
+        """Run one operation that has to fail with `code`; return what it says."""
+        result = self.probe(command, check=False, **args)
+        assert result.status == 1, result
+        last = result.err.strip().splitlines()[-1]
+        assert last.startswith(f"{code}: "), result
+        return last
+
+    def bridge_args(self, **changes: object) -> dict[str, object]:
+        """A bridge as the driver would want it."""
+        return {"name": BRIDGE, "mac": BRIDGE_MAC, "owner": NETWORK, "mtu": 1400,
+                "gateway4": f"{GATEWAY4}/24", "gateway6": f"{GATEWAY6}/64", **changes}  # fmt: skip
+
+    def bridge(self, **changes: object) -> Result:
+        """bridge_ensure, which has to succeed."""
+        return self.probe("bridge", **self.bridge_args(**changes))
+
+    def json(self, *argv: str) -> list[dict]:
+        """What a command of iproute2 says as JSON, without the empty objects that it adds."""
+        return [entry for entry in json.loads(self.ns.run(*argv).out or "[]") if entry]
+
+    def links(self) -> list[str]:
+        """Names of all links."""
+        return sorted(link["ifname"] for link in self.json("ip", "-j", "link"))
+
+    def link(self, name: str) -> dict:
+        """All that ip(8) knows of a link."""
+        return self.json("ip", "-j", "-d", "link", "show", name)[0]
+
+    def port_state(self, name: str) -> dict:
+        """All that bridge(8) knows of a port."""
+        return self.json("bridge", "-j", "-d", "link", "show", "dev", name)[0]
+
+    def addresses(self, name: str) -> set[str]:
+        """Addresses with their prefix length and the marks that matter."""
+        found = self.json("ip", "-j", "addr", "show", name)[0]["addr_info"]
+        marks = ("tentative", "dadfailed", "nodad")
+        return {
+            " ".join([f"{a['local']}/{a['prefixlen']}", *(m for m in marks if a.get(m))])
+            for a in found
+        }
+
+    def neighbours(self, name: str = BRIDGE) -> set[str]:
+        """Neighbours of an interface that have a MAC address."""
+        return {
+            f"{n['dst']} {n['lladdr']} {' '.join(n['state'])}"
+            for n in self.json("ip", "-j", "neigh", "show", "dev", name)
+            if "lladdr" in n
+        }
+
+    def forwarding(self) -> set[str]:
+        """The bridge's static entries and those that it learnt."""
+        return {
+            f"{f['mac']} {f['ifname']} {f['state']}"
+            for f in self.json("bridge", "-j", "fdb", "show", "br", BRIDGE)
+            if f.get("master") == BRIDGE and f["state"] != "permanent"
+        }
+
+    def conf(self, name: str, *keys: str) -> dict[str, str]:
+        """Settings under /proc/sys/net, such as ipv4/conf/NAME/rp_filter by "ipv4.rp_filter"."""
+
+        def read() -> dict[str, str]:
+            paths = {k: Path("/proc/sys/net", *k.split(".")[:1], "conf", name, k.split(".")[1]) for k in keys}
+            return {k: p.read_text().strip() for k, p in paths.items()}
+
+        return self.ns.call(read)
+
+
+BRIDGE_CONF = {
+    "ipv4.route_localnet": "0", "ipv4.proxy_arp": "0", "ipv4.arp_ignore": "2",
+    "ipv4.arp_announce": "2", "ipv4.arp_accept": "0", "ipv4.drop_gratuitous_arp": "1",
+    "ipv4.rp_filter": "1", "ipv4.accept_local": "0", "ipv4.accept_source_route": "0",
+    "ipv4.accept_redirects": "0", "ipv4.send_redirects": "0",
+    "ipv4.drop_unicast_in_l2_multicast": "1", "ipv6.accept_ra": "0",
+}  # fmt: skip
+PORT_FLAGS = {
+    "isolated": True, "locked": True, "learning": False, "flood": False, "mcast_flood": False,
+    "bcast_flood": False, "hairpin": False, "guard": True,
+}  # fmt: skip
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    made = Host()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bridged(host: Host) -> Host:
+    host.bridge()
+    return host
+
+
+@pytest.fixture
+def endpoint(bridged: Host) -> Endpoint:
+    made = Endpoint(bridged, 2)
+    made.ensure()
+    return made
+
+
+@pytest.fixture
+def pair(endpoint: Endpoint) -> tuple[Endpoint, Endpoint]:
+    """Two containers on one bridge."""
+    second = Endpoint(endpoint.host, 3)
+    second.ensure()
+    return endpoint.enter(), second.enter()
+
+
+def bridge_picture(host: Host) -> dict:
+    """All of a bridge that the edge looks after."""
+    link = host.link(BRIDGE)
+    data = link["linkinfo"]["info_data"]
+    return {
+        "up": "UP" in link["flags"], "mtu": link["mtu"], "mac": link["address"],
+        "alias": link.get("ifalias"), "snooping": data["mcast_snooping"], "stp": data["stp_state"],
+        "mode": link["inet6_addr_gen_mode"], "addresses": host.addresses(BRIDGE),
+        "conf": host.conf(BRIDGE, *BRIDGE_CONF, "ipv6.disable_ipv6"),
+    }  # fmt: skip
+
+
+def port_picture(endpoint: Endpoint) -> dict:
+    """All of a port that the edge looks after."""
+    host = endpoint.host
+    link = host.link(endpoint.port)
+    state = host.port_state(endpoint.port)
+    return {
+        "up": "UP" in link["flags"], "noarp": "NOARP" in link["flags"], "mtu": link["mtu"],
+        "master": link.get("master"), "alias": link.get("ifalias"),
+        "mode": link["inet6_addr_gen_mode"], "queues": (link["num_tx_queues"], link["num_rx_queues"]),
+        "flags": {name: state.get(name) for name in PORT_FLAGS},
+        "addresses": host.addresses(endpoint.port), "neighbours": host.neighbours(),
+        "forwarding": host.forwarding(),
+        "conf": host.conf(endpoint.port, "ipv4.rp_filter", "ipv4.forwarding", "ipv4.arp_ignore"),
+    }  # fmt: skip
+
+
+# --- bridge ------------------------------------------------------------------------------------
+
+
+def test_bridge_is_made_whole(bridged: Host) -> None:
+    assert bridge_picture(bridged) == {
+        "up": True, "mtu": 1400, "mac": BRIDGE_MAC, "alias": f"netenforce network {NETWORK}",
+        "snooping": 0, "stp": 0, "mode": "none",
+        "addresses": {f"{GATEWAY4}/24", f"{GATEWAY6}/64 nodad"},
+        "conf": {**BRIDGE_CONF, "ipv6.disable_ipv6": "0"},
+    }  # fmt: skip
+
+
+def test_bridge_without_ipv6(host: Host) -> None:
+    host.probe("bridge", name=BRIDGE, mac=BRIDGE_MAC, owner=NETWORK, gateway4=f"{GATEWAY4}/24")
+    assert host.addresses(BRIDGE) == {f"{GATEWAY4}/24"}
+    assert host.conf(BRIDGE, "ipv6.disable_ipv6") == {"ipv6.disable_ipv6": "1"}
+    assert host.link(BRIDGE)["mtu"] == 1500
+
+
+def test_bridge_of_ipv6_alone(host: Host) -> None:
+    host.probe("bridge", name=BRIDGE, mac=BRIDGE_MAC, owner=NETWORK, gateway6=f"{GATEWAY6}/64")
+    assert host.addresses(BRIDGE) == {f"{GATEWAY6}/64 nodad"}
+
+
+def test_ipv6_comes_and_goes(host: Host) -> None:
+    args = {"name": BRIDGE, "mac": BRIDGE_MAC, "owner": NETWORK, "gateway4": f"{GATEWAY4}/24"}
+    host.probe("bridge", **args)
+    host.bridge()
+    assert host.addresses(BRIDGE) == {f"{GATEWAY4}/24", f"{GATEWAY6}/64 nodad"}
+    host.probe("bridge", **args)
+    assert host.addresses(BRIDGE) == {f"{GATEWAY4}/24"}
+
+
+def test_bridge_with_unwritable_switches(host: Host, tmp_path: Path) -> None:
+    result = host.bridge(conf=tmp_path / "absent")
+    assert "disable_ipv6" not in result.err and "accept_ra" in result.err
+    assert host.addresses(BRIDGE) == {f"{GATEWAY4}/24", f"{GATEWAY6}/64 nodad"}
+
+
+def test_bridge_of_a_small_mtu_has_no_ipv6(host: Host) -> None:
+    host.probe("bridge", name=BRIDGE, mac=BRIDGE_MAC, owner=NETWORK, mtu=1000, gateway4=f"{GATEWAY4}/24")
+    assert host.addresses(BRIDGE) == {f"{GATEWAY4}/24"}
+    assert not host.ns.call(lambda: Path("/proc/sys/net/ipv6/conf", BRIDGE).exists())
+
+
+def test_bridge_keeps_its_mac_when_a_lower_one_joins(bridged: Host) -> None:
+    bridged.ns.ip(
+        "link add low type veth peer name high",
+        "link set low address 00:00:00:00:00:01",
+        f"link set low master {BRIDGE} up",
+    )
+    assert bridged.link(BRIDGE)["address"] == BRIDGE_MAC
+
+
+def test_bridge_that_is_right_is_left_in_peace(bridged: Host) -> None:
+    events = Events(bridged.ns)
+    bridged.bridge()
+    assert events.taken() == []
+
+
+BRIDGE_DAMAGE = {
+    "down": ["link set {b} down"],
+    "mtu": ["link set {b} mtu 1300"],
+    "mac": ["link set {b} address 02:00:00:00:00:99"],
+    "no IPv4 address": ["addr del 10.88.0.1/24 dev {b}"],
+    "no IPv6 address": ["addr del fd00:88::1/64 dev {b}"],
+    "all addresses": ["addr flush dev {b}"],
+    "snooping": ["link set {b} type bridge mcast_snooping 1"],
+    "stp": ["link set {b} type bridge stp_state 1"],
+    "link-local": ["link set {b} addrgenmode eui64", "link set {b} down", "link set {b} up"],
+    "several": ["link set {b} down", "link set {b} mtu 1500", "addr flush dev {b}"],
+}
+
+
+@pytest.mark.parametrize("damage", BRIDGE_DAMAGE.values(), ids=BRIDGE_DAMAGE.keys())
+def test_bridge_is_mended(bridged: Host, damage: list[str]) -> None:
+    Endpoint(bridged, 2).ensure()
+    Endpoint(bridged, 2).enter()  # with a carrier, so that the kernel makes addresses
+    before = bridge_picture(bridged)
+    bridged.ns.ip(*(line.format(b=BRIDGE) for line in damage))
+    assert bridge_picture(bridged) != before
+    bridged.bridge()
+    assert bridge_picture(bridged) == before
+    events = Events(bridged.ns)
+    bridged.bridge()
+    assert events.taken() == []
+
+
+@pytest.mark.parametrize("key", [*BRIDGE_CONF, "ipv6.disable_ipv6"])
+def test_bridge_settings_are_mended(bridged: Host, key: str) -> None:
+    before = bridge_picture(bridged)
+    family, name = key.split(".")
+    wrong = {"0": "1", "1": "0", "2": "0"}[before["conf"][key]]
+    bridged.ns.sysctl(**{f"{family}__conf__{BRIDGE}__{name}": wrong})
+    assert bridge_picture(bridged) != before
+    bridged.bridge()
+    assert bridge_picture(bridged) == before
+
+
+def test_an_operators_addresses_stay(bridged: Host) -> None:
+    bridged.ns.ip(f"addr add 10.88.0.200/24 dev {BRIDGE}", f"addr add fd00:88::200/64 dev {BRIDGE} nodad")
+    before = bridged.addresses(BRIDGE)
+    bridged.bridge()
+    assert bridged.addresses(BRIDGE) == before
+
+
+FOREIGN = {
+    "another kind": ["link add {b} type veth peer name other"],
+    "bridge without alias": ["link add {b} type bridge"],
+    "bridge of another network": ["link add {b} type bridge", f"link set {{b}} alias netenforce network {OTHER_NETWORK}"],
+    "another kind with our alias": ["link add {b} type veth peer name other", f"link set {{b}} alias netenforce network {NETWORK}"],
+    "our id with more behind": ["link add {b} type bridge", f"link set {{b}} alias netenforce network {NETWORK}x"],
+    "alternative name": ["link add other type bridge", "link property add dev other altname {b}"],
+    "our bridge of another name": ["link add other type bridge", f"link set other alias netenforce network {NETWORK}",
+                                   "link property add dev other altname {b}"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_is_not_ours_is_not_touched(host: Host, lines: list[str]) -> None:
+    host.ns.ip(*(line.format(b=BRIDGE) for line in lines))
+    events = Events(host.ns)
+    text = host.refused("bridge", "conflict", **host.bridge_args())
+    assert "ip link delete" in text and (BRIDGE in text or "other" in text)
+    host.refused("port", "conflict", **Endpoint(host, 2).args)
+    host.refused("remove", "conflict", name=BRIDGE, owner=OTHER_NETWORK[::-1])
+    assert events.taken() == []
+
+
+def test_a_bridge_that_cannot_be_finished_is_removed(host: Host) -> None:
+    host.ns.sysctl(ipv6__conf__default__disable_ipv6=1)
+    text = host.refused("bridge", "kernel", **host.bridge_args(conf="/absent"))
+    assert BRIDGE in text and "IPv6 is switched off" in text and "give it its address" in text
+    assert host.links() == ["lo"]
+
+
+def test_ipv6_that_is_off_by_default_is_switched_on(host: Host) -> None:
+    host.ns.sysctl(ipv6__conf__default__disable_ipv6=1)
+    host.bridge()
+    assert f"{GATEWAY6}/64 nodad" in host.addresses(BRIDGE)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mac": "00:00:00:00:00:00"}, {"mac": "03:00:00:00:00:01"}, {"owner": "short"}, {"name": "a/b"}, {"name": ""}]
+)
+def test_bad_input_reaches_no_kernel(host: Host, wrong: dict[str, str]) -> None:
+    host.refused("bridge", "bad_input", **host.bridge_args(**wrong))
+    assert host.links() == ["lo"]
+
+
+def test_the_kernels_own_words_are_in_the_error(host: Host) -> None:
+    text = host.refused("bridge", "kernel", **host.bridge_args(mtu=70000))
+    assert f"interface {BRIDGE}: cannot make the bridge (kernel: " in text
+    assert host.links() == ["lo"]
+
+
+# --- port --------------------------------------------------------------------------------------
+
+
+def whole(endpoint: Endpoint) -> dict:
+    return {
+        "up": True, "noarp": True, "mtu": 1400, "master": BRIDGE,
+        "alias": f"netenforce endpoint {endpoint.id}", "mode": "none", "queues": (1, 1),
+        "flags": PORT_FLAGS, "addresses": set(),
+        "neighbours": {f"{endpoint.addr4} {endpoint.mac} PERMANENT", f"{endpoint.addr6} {endpoint.mac} PERMANENT"},
+        "forwarding": {f"{endpoint.mac} {endpoint.port} static"},
+        "conf": {"ipv4.rp_filter": "1", "ipv4.forwarding": "0", "ipv4.arp_ignore": "8"},
+    }  # fmt: skip
+
+
+def test_port_is_made_whole(endpoint: Endpoint) -> None:
+    assert port_picture(endpoint) == whole(endpoint)
+    peer = endpoint.host.link(endpoint.peer)
+    assert (peer["address"], peer["mtu"], peer["num_tx_queues"]) == (endpoint.mac, 1400, 1)
+    assert "UP" not in peer["flags"] and "master" not in peer
+
+
+def test_the_host_end_comes_up_last(bridged: Host) -> None:
+    """At no event but the last one is the port up, and at that one all its flags are there."""
+    with subprocess.Popen(
+        ["nsenter", f"--net={bridged.ns.path}", "ip", "-o", "monitor", "link"], stdout=subprocess.PIPE, text=True
+    ) as monitor:
+        # It listens once it has told of a link that is made over and over.
+        assert monitor.stdout is not None
+        os.set_blocking(monitor.stdout.fileno(), False)
+        heard = ""
+        while "probe0" not in heard:
+            bridged.ns.ip("link add probe0 type bridge", "link del probe0")
+            heard += monitor.stdout.read() or ""
+        endpoint = Endpoint(bridged, 2)
+        endpoint.ensure()
+        bridged.ns.ip("link add end0 type bridge")
+        while "end0" not in heard:
+            heard += monitor.stdout.read() or ""
+        monitor.terminate()
+    lines = [line for line in heard.splitlines() if f"{endpoint.port}@" in line]
+    ups = [",UP" in line.split(">")[0] for line in lines]
+    assert True in ups and ups == sorted(ups), lines
+
+
+def test_port_that_is_right_is_left_in_peace(endpoint: Endpoint) -> None:
+    events = Events(endpoint.host.ns)
+    endpoint.ensure()
+    assert events.taken() == []
+    endpoint.enter()
+    events.taken()
+    endpoint.ensure()
+    assert events.taken() == []
+
+
+PORT_DAMAGE = {
+    "down": ["ip link set {p} down"],
+    "mtu": ["ip link set {p} mtu 1300"],
+    "not isolated": ["bridge link set dev {p} isolated off"],
+    "not locked": ["bridge link set dev {p} locked off"],
+    "learning": ["bridge link set dev {p} learning on"],
+    "flooding": ["bridge link set dev {p} flood on mcast_flood on bcast_flood on"],
+    "hairpin": ["bridge link set dev {p} hairpin on"],
+    "out of the bridge": ["ip link set {p} nomaster"],
+    "other bridge": ["ip link add br0 type bridge", "ip link set {p} master br0"],
+    "arp": ["ip link set {p} arp on"],
+    "no forwarding entry": ["bridge fdb del {m} dev {p} master"],
+    "no neighbours": ["ip neigh flush dev {b} nud permanent"],
+    "wrong neighbour": ["ip neigh replace 10.88.0.2 lladdr 02:00:00:00:00:99 dev {b} nud permanent"],
+    "unfixed neighbour": ["ip neigh replace 10.88.0.2 lladdr {m} dev {b} nud reachable"],
+    "bridge down and up": ["ip link set {b} down", "ip link set {b} up"],
+    "address generation": ["ip link set {p} addrgenmode eui64"],
+    "forwarding": ["sysctl -q net.ipv4.ip_forward=1"],
+}
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["waiting", "in its container"])
+@pytest.mark.parametrize("damage", PORT_DAMAGE.values(), ids=PORT_DAMAGE.keys())
+def test_port_is_mended_in_place(endpoint: Endpoint, damage: list[str], moved: bool) -> None:
+    host = endpoint.host
+    if moved:
+        endpoint.enter()
+    index = host.link(endpoint.port)["ifindex"]
+    for line in damage:
+        host.ns.run(*line.format(p=endpoint.port, b=BRIDGE, m=endpoint.mac).split())
+    assert port_picture(endpoint) != whole(endpoint)
+    host.bridge()
+    endpoint.ensure()
+    assert port_picture(endpoint) == whole(endpoint)
+    assert host.link(endpoint.port)["ifindex"] == index
+    events = Events(host.ns)
+    endpoint.ensure()
+    assert events.taken() == []
+
+
+def test_the_other_end_is_mended_while_it_is_here(endpoint: Endpoint) -> None:
+    endpoint.host.ns.ip(f"link set {endpoint.peer} address 02:00:00:00:00:99 mtu 1300")
+    endpoint.ensure()
+    peer = endpoint.host.link(endpoint.peer)
+    assert (peer["address"], peer["mtu"]) == (endpoint.mac, 1400)
+
+
+def test_a_new_address_is_added(endpoint: Endpoint) -> None:
+    endpoint.addr4 = "10.88.0.77"
+    endpoint.ensure()
+    assert f"10.88.0.77 {endpoint.mac} PERMANENT" in endpoint.host.neighbours()
+
+
+def test_a_successor_takes_address_and_mac_over(endpoint: Endpoint) -> None:
+    successor = Endpoint(endpoint.host, 3)
+    successor.mac, successor.addr4, successor.addr6 = endpoint.mac, endpoint.addr4, endpoint.addr6
+    successor.ensure()
+    assert endpoint.host.forwarding() == {f"{endpoint.mac} {successor.port} static"}
+
+
+HALVES = {
+    "other end renamed": ["link set {c} name stray0"],
+    "host's end renamed": ["link set {p} down", "link set {p} name stray0"],
+    "other end deleted": ["link del {c}"],
+}
+
+
+@pytest.mark.parametrize("lines", HALVES.values(), ids=HALVES.keys())
+def test_a_half_pair_is_made_anew(endpoint: Endpoint, lines: list[str]) -> None:
+    endpoint.host.ns.ip(*(line.format(p=endpoint.port, c=endpoint.peer) for line in lines))
+    endpoint.ensure()
+    assert port_picture(endpoint) == whole(endpoint)
+    assert endpoint.host.links() == sorted(["lo", BRIDGE, endpoint.port, endpoint.peer])
+
+
+def test_a_pair_whose_container_died_is_made_anew(endpoint: Endpoint) -> None:
+    host = endpoint.host
+    endpoint.enter()
+    events = Events(host.ns)
+    assert endpoint.netns is not None
+    endpoint.netns.close()
+    events.wait(lambda: endpoint.port not in host.links())
+    endpoint.ensure()
+    assert port_picture(endpoint) == whole(endpoint)
+
+
+PORT_FOREIGN = {
+    "link in place of the host's end": ["link add {p} type bridge"],
+    "link in place of the other": ["link add {c} type bridge"],
+    "foreign pair": ["link add {p} type veth peer name {c}"],
+    "half of a foreign pair": ["link add {c} type veth peer name foreign0"],
+    "pair of another endpoint": ["link add {p} type veth peer name {c}",
+                                 f"link set {{p}} alias netenforce endpoint {OTHER_NETWORK}"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", PORT_FOREIGN.values(), ids=PORT_FOREIGN.keys())
+def test_foreign_links_in_place_of_a_pair(bridged: Host, lines: list[str]) -> None:
+    endpoint = Endpoint(bridged, 2)
+    bridged.ns.ip(*(line.format(p=endpoint.port, c=endpoint.peer) for line in lines))
+    events = Events(bridged.ns)
+    bridged.refused("port", "conflict", **endpoint.args)
+    assert events.taken() == []
+
+
+def test_a_namesake_of_the_moved_end_is_no_concern(endpoint: Endpoint) -> None:
+    endpoint.enter()
+    endpoint.host.ns.ip(f"link add {endpoint.peer} type bridge")
+    events = Events(endpoint.host.ns)
+    endpoint.ensure()
+    assert events.taken() == []
+
+
+def test_port_without_a_bridge(host: Host) -> None:
+    text = host.refused("port", "not_found", **Endpoint(host, 2).args)
+    assert BRIDGE in text
+
+
+def test_a_port_that_cannot_be_finished_is_removed(host: Host) -> None:
+    host.probe("bridge", name=BRIDGE, mac=BRIDGE_MAC, owner=NETWORK, mtu=1000, gateway4=f"{GATEWAY4}/24")
+    endpoint = Endpoint(host, 2)  # its IPv6 address can be no neighbour of a bridge without IPv6
+    text = host.refused("port", "kernel", **endpoint.args)
+    assert endpoint.port in text and "address" in text
+    assert host.links() == sorted(["lo", BRIDGE])
+    assert host.neighbours() == set() and host.forwarding() == set()
+
+
+def test_the_bridges_own_mac_is_refused(bridged: Host) -> None:
+    bridged.refused("port", "conflict", **{**Endpoint(bridged, 2).args, "mac": BRIDGE_MAC})
+    assert bridged.links() == sorted(["lo", BRIDGE])
+
+
+# --- quench, remove ----------------------------------------------------------------------------
+
+
+def test_quench(endpoint: Endpoint) -> None:
+    host = endpoint.host
+    endpoint.enter()
+    host.probe("quench", **endpoint.args)
+    assert "UP" not in host.link(endpoint.port)["flags"]
+    assert host.neighbours() == set()
+    events = Events(host.ns)
+    host.probe("quench", **endpoint.args)
+    assert events.taken() == []
+    endpoint.ensure()
+    assert port_picture(endpoint) == whole(endpoint)
+
+
+def test_quench_forgets_what_a_vanished_port_left(endpoint: Endpoint) -> None:
+    host = endpoint.host
+    host.ns.ip(f"link del {endpoint.port}")
+    assert host.neighbours()
+    host.probe("quench", **endpoint.args)
+    assert host.neighbours() == set()
+
+
+def test_quench_leaves_a_successors_neighbours(endpoint: Endpoint) -> None:
+    host = endpoint.host
+    successor = Endpoint(host, 3)
+    successor.addr4, successor.addr6 = endpoint.addr4, endpoint.addr6
+    successor.ensure()
+    host.probe("quench", **endpoint.args)
+    assert host.neighbours() == whole(successor)["neighbours"]
+
+
+def test_quench_of_nothing(host: Host) -> None:
+    host.probe("quench", **Endpoint(host, 2).args)
+
+
+def test_remove(endpoint: Endpoint) -> None:
+    host = endpoint.host
+    host.refused("remove", "conflict", name=endpoint.port, owner=OTHER_NETWORK)
+    host.refused("remove", "conflict", name="lo", owner=endpoint.id)
+    for _ in range(2):
+        host.probe("remove", name=endpoint.port, owner=endpoint.id)
+    for _ in range(2):
+        host.probe("remove", name=BRIDGE, owner=NETWORK)
+    assert host.links() == ["lo"]
+
+
+def test_remove_takes_the_containers_end_along(endpoint: Endpoint) -> None:
+    endpoint.enter()
+    endpoint.host.probe("remove", name=endpoint.port, owner=endpoint.id)
+    assert endpoint.netns is not None
+    assert "eth0" not in endpoint.netns.run("ip", "-br", "link").out
+
+
+def test_a_hundred_lives_leave_nothing(bridged: Host) -> None:
+    endpoint = Endpoint(bridged, 2)
+    lines = bridged.probe("cycle", times=100, **endpoint.args).out.splitlines()
+    made, again, quenched, removed = (
+        sorted(float(line.split()[column]) for line in lines)[50] for column in range(4)
+    )
+    print(f"median us: make {made:.0f}, again {again:.0f}, quench {quenched:.0f}, remove {removed:.0f}")
+    assert bridged.links() == sorted(["lo", BRIDGE])
+    assert bridged.neighbours() == set() and bridged.forwarding() == set()
+
+
+def test_deletion_under_its_hands(bridged: Host) -> None:
+    """Someone deletes the pair again and again while it is made: errors, but no debris."""
+    endpoint = Endpoint(bridged, 2)
+    pairs = [f"{name}={value}" for name, value in endpoint.args.items()]
+    with subprocess.Popen(
+        ["nsenter", f"--net={bridged.ns.path}", "sh", "-c",
+         f"for i in $(seq 60); do {PROBE} cycle times=1 {' '.join(pairs)}; done"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as worker:  # fmt: skip
+        while worker.poll() is None:
+            bridged.ns.run("ip", "link", "del", endpoint.port, check=False)
+            bridged.probe("survey")
+        assert worker.stderr is not None
+        errors = worker.stderr.read()
+    assert all(line.startswith(("kernel: ", "debug")) for line in errors.splitlines()), errors
+    endpoint.ensure()
+    assert port_picture(endpoint) == whole(endpoint)
+    bridged.probe("remove", name=endpoint.port, owner=endpoint.id)
+    assert bridged.links() == sorted(["lo", BRIDGE])
+
+
+# --- survey ------------------------------------------------------------------------------------
+
+
+def test_survey_finds_ours_alone(endpoint: Endpoint) -> None:
+    host = endpoint.host
+    host.ns.ip(
+        "link add other0 type bridge",
+        "link add other1 type veth peer name other4",
+        f"link set other1 alias netenforce network {OTHER_NETWORK}",
+        "link add other2 type veth peer name other3",
+        "link set other2 alias netenforce endpoint short",
+        f"link set other3 alias netenforce network {OTHER_NETWORK}",
+        # What a container may have done to its own end before the engine took it back.
+        f"link set {endpoint.peer} alias netenforce endpoint {OTHER_NETWORK}",
+    )
+    found = set(host.probe("survey").out.splitlines())
+    assert found == {f"bridge {BRIDGE} {NETWORK}", f"port {endpoint.port} {endpoint.id}"}
+
+
+def test_survey_of_many(bridged: Host) -> None:
+    bridged.ns.ip(
+        *(
+            line
+            for i in range(300)
+            for line in (
+                f"link add nv-{i:012x} type veth peer name nc-{i:012x}",
+                f"link set nv-{i:012x} alias netenforce endpoint {i:012x}",
+            )
+        )
+    )
+    assert len(bridged.probe("survey").out.splitlines()) == 301
+
+
+# --- routes ------------------------------------------------------------------------------------
+
+ROUTES = [
+    "link add out0 type bridge", "link add out1 type bridge", "link set out0 up", "link set out1 up",
+    "addr add 192.0.2.1/24 dev out0", "addr add 198.51.100.1/24 dev out1",
+    "addr add 2001:db8::1/64 dev out0 nodad", "addr add 2001:db8:1::1/64 dev out1 nodad",
+    "route add default via 192.0.2.254", "route add 0.0.0.0/1 via 192.0.2.254",
+    "route add 128.0.0.0/1 via 192.0.2.254", "-6 route add default via 2001:db8::fe",
+    "-6 route add 8000::/1 via 2001:db8::fe",
+    "route add 10.1.0.0/16 via 192.0.2.254", "route add 10.2.0.0/16 dev out1 table 77",
+    "route add blackhole 10.3.0.0/16", "route add unreachable 10.4.0.0/16",
+    "route add 10.5.0.0/16 nexthop via 192.0.2.254 nexthop via 198.51.100.254",
+    "-6 route add 2001:db8:5::/48 nexthop via 2001:db8::fe nexthop via 2001:db8:1::fe",
+    "nexthop add id 9 via 192.0.2.254 dev out0", "route add 10.6.0.0/16 nhid 9",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pool", "except_", "expected"),
+    [
+        ("172.30.0.0/16", "", "-"),
+        ("10.1.2.0/24", "", "10.1.0.0/16 out0"),
+        ("10.0.0.0/15", "", "10.1.0.0/16 out0"),
+        ("10.1.2.0/24", "out0", "-"),
+        ("10.1.2.0/24", "absent", "10.1.0.0/16 out0"),
+        ("10.2.0.0/24", "", "10.2.0.0/16 out1"),
+        ("10.3.0.0/24", "", "-"),
+        ("10.4.0.0/24", "", "-"),
+        ("10.5.0.0/24", "", "10.5.0.0/16 out0"),
+        ("10.5.0.0/24", "out0", "10.5.0.0/16 out1"),
+        ("10.6.0.0/24", "", "10.6.0.0/16 out0"),
+        ("192.0.2.0/25", "", "192.0.2.0/24 out0"),
+        ("198.51.100.64/26", "out1", "-"),
+        ("127.0.0.0/8", "", "-"),
+        ("224.0.0.0/4", "", "-"),
+        ("fd00:99::/64", "", "-"),
+        ("2001:db8::/32", "out0", "2001:db8:1::/64 out1"),
+        ("2001:db8::/96", "", "2001:db8::/64 out0"),
+        ("2001:db8:5:1::/64", "", "2001:db8:5::/48 out0"),
+        ("ff00::/8", "", "-"),
+    ],
+)
+def test_overlap(host: Host, pool: str, except_: str, expected: str) -> None:
+    host.ns.ip(*ROUTES)
+    args = {"pool": pool, **({"except": except_} if except_ else {})}
+    assert host.probe("overlap", **args).out.strip() == expected.ljust(1)
+
+
+@pytest.mark.parametrize(
+    ("addr", "expected"),
+    [
+        ("192.0.2.1", "local"), ("198.51.100.1", "local"), ("127.0.0.1", "local"), ("127.9.9.9", "local"),
+        ("192.0.2.2", "elsewhere"), ("192.0.2.255", "elsewhere"), ("203.0.113.9", "elsewhere"),
+        ("10.3.0.1", "elsewhere"), ("10.4.0.1", "elsewhere"), ("224.0.0.1", "elsewhere"),
+        ("2001:db8::1", "local"), ("::1", "local"), ("2001:db8::2", "elsewhere"), ("2620::1", "elsewhere"),
+        ("ff02::1", "elsewhere"),
+    ],
+)  # fmt: skip
+def test_is_local(host: Host, addr: str, expected: str) -> None:
+    host.ns.ip(*ROUTES)
+    assert host.probe("local", addr=addr).out.strip() == expected
+
+
+def test_is_local_without_any_route(host: Host) -> None:
+    for addr in ("8.8.8.8", "2620::1"):
+        assert host.probe("local", addr=addr).out.strip() == "elsewhere"
+
+
+# --- watch -------------------------------------------------------------------------------------
+
+
+class Watch:
+    """A probe that watches; ask() drains it."""
+
+    def __init__(self, host: Host) -> None:
+        self._probe = subprocess.Popen(
+            ["nsenter", f"--net={host.ns.path}", PROBE, "watch"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+        )  # fmt: skip
+        host.closers.insert(0, self.close)
+        assert self._line() == "ready"
+
+    def _line(self) -> str:
+        assert self._probe.stdout is not None
+        return self._probe.stdout.readline().strip()
+
+    def ask(self) -> str:
+        assert self._probe.stdin is not None
+        self._probe.stdin.write("\n")
+        return self._line()
+
+    def close(self) -> None:
+        self._probe.communicate()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "link set {b} down", "link set {b} alias foreign", "link set {b} mtu 1300",
+        "addr del 10.88.0.1/24 dev {b}", "addr del fd00:88::1/64 dev {b}", "addr add 10.9.9.9/32 dev {b}",
+        "link set {p} down", "link set {p} nomaster", "link del {p}", "link del {b}",
+        "link set {p} type bridge_slave isolated off",
+    ],
+)  # fmt: skip
+def test_watch_hears_of_ours(endpoint: Endpoint, line: str) -> None:
+    watch = Watch(endpoint.host)
+    assert watch.ask() == "quiet"
+    endpoint.host.ns.ip(line.format(b=BRIDGE, p=endpoint.port))
+    assert watch.ask() == "changed"
+    assert watch.ask() == "quiet"
+
+
+def test_watch_does_not_hear_of_others(endpoint: Endpoint) -> None:
+    host = endpoint.host
+    watch = Watch(host)
+    host.ns.ip("link add x0 type bridge", "link set x0 up", "addr add 10.9.9.9/32 dev x0", "link del x0")
+    endpoint.ensure()
+    host.bridge()
+    assert watch.ask() == "quiet"
+
+
+def test_watch_that_was_overrun_says_changed(endpoint: Endpoint) -> None:
+    watch = Watch(endpoint.host)
+    endpoint.host.ns.ip("link add x0 type bridge", *(f"link set x0 mtu {1000 + i}" for i in range(1500)))
+    assert watch.ask() == "changed"
+    while watch.ask() == "changed":  # at most a few datagrams a call
+        pass
+
+
+# --- packets -----------------------------------------------------------------------------------
+
+
+def on(interface: str) -> Callable[[Packet], bool]:
+    return lambda packet: packet.interface == interface
+
+
+def reachable(endpoint: Endpoint, address: str) -> bool:
+    assert endpoint.netns is not None
+    return endpoint.netns.run("ping", "-n", "-c1", "-W2", address, check=False).status == 0
+
+
+def test_the_gateway_is_reached(pair: tuple[Endpoint, Endpoint]) -> None:
+    for endpoint in pair:
+        assert reachable(endpoint, GATEWAY4) and reachable(endpoint, GATEWAY6)
+        assert endpoint.host.ns.run("ping", "-n", "-c1", "-W2", endpoint.addr4).status == 0
+        assert endpoint.host.ns.run("ping", "-n", "-c1", "-W2", endpoint.addr6).status == 0
+
+
+def test_strict_filtering_lets_the_host_publish_other_addresses(endpoint: Endpoint) -> None:
+    """A proxy on another address of the host, by a route over the gateway."""
+    endpoint.host.ns.ip("link add out0 type bridge", "link set out0 up", "addr add 192.0.2.1/24 dev out0")
+    endpoint.enter()
+    assert endpoint.netns is not None
+    endpoint.netns.ip(f"route add 192.0.2.1 via {GATEWAY4}")
+    assert reachable(endpoint, "192.0.2.1")
+
+
+def frames_to(a: Endpoint, b: Endpoint) -> dict[str, bytes]:
+    """Whatever one container may send to reach another."""
+    tagged = b"\x00\x05" + b"\x08\x00" + ip(a.addr4, b.addr4, UDP, b"\0" * 8)
+    return {
+        "unicast": udp_frame(a.mac, b.mac, a.addr4, b.addr4, 9),
+        "unicast IPv6": udp_frame(a.mac, b.mac, a.addr6, b.addr6, 9),
+        "unknown": udp_frame(a.mac, "02:aa:aa:aa:aa:aa", a.addr4, b.addr4, 9),
+        "broadcast": udp_frame(a.mac, BROADCAST, a.addr4, "255.255.255.255", 9),
+        "multicast": udp_frame(a.mac, "01:00:5e:00:00:fb", a.addr4, "224.0.0.251", 5353),
+        "ARP question": arp_frame(a.mac, BROADCAST, a.addr4, b.addr4),
+        "ARP answer": arp_frame(a.mac, b.mac, a.addr4, b.addr4, reply=True),
+        "VLAN": ether(a.mac, b.mac, tagged, 0x8100),
+        "STP": ether(a.mac, "01:80:c2:00:00:00", b"\x42\x42\x03" + bytes(35), 0x0026),
+        "LLDP": ether(a.mac, LLDP, bytes(46), 0x88CC),
+        "link-local group": ether(a.mac, "01:80:c2:00:00:21", bytes(46), 0x88F5),
+        "odd type": ether(a.mac, b.mac, bytes(46), 0x1234),
+        "odd type to all": ether(a.mac, BROADCAST, bytes(46), 0x1234),
+        "ping6": ping6_frame(a.mac, "33:33:00:00:00:01", a.addr6, "ff02::1"),
+    }
+
+
+def test_neighbours_hear_nothing(pair: tuple[Endpoint, Endpoint]) -> None:
+    first, second = pair
+    assert second.netns is not None
+    with Capture(second.netns, housekeeping=True) as heard:
+        heard.forget()
+        # The way is there: the same frames from the host's bridge arrive.
+        assert reachable(second, GATEWAY4) and heard.packets()
+        heard.forget()
+        heard._packets.clear()
+        first.send(*frames_to(first, second).values())
+        assert [p for p in heard.packets() if p.src_mac == first.mac] == []
+        # A control, once the one flag is off.
+        first.host.ns.run("bridge", "link", "set", "dev", second.port, "isolated", "off")
+        first.send(frames_to(first, second)["unicast"])
+        assert [p for p in heard.packets() if p.src_mac == first.mac]
+
+
+def test_another_source_mac_stays_outside(pair: tuple[Endpoint, Endpoint]) -> None:
+    first, second = pair
+    host = first.host
+    forged = ["02:66:66:66:66:66", second.mac, BRIDGE_MAC, host.link(first.port)["address"],
+              host.link(second.port)["address"], "00:00:00:00:00:00", "01:00:5e:00:00:01", BROADCAST]  # fmt: skip
+    before = host.forwarding()
+    with Capture(host.ns, housekeeping=True) as heard:
+        heard.forget()
+        for mac in forged:
+            first.send(
+                udp_frame(mac, BRIDGE_MAC, first.addr4, GATEWAY4, 9),
+                udp_frame(mac, BROADCAST, first.addr4, GATEWAY4, 9),
+                arp_frame(mac, BROADCAST, first.addr4, GATEWAY4),
+                arp_frame(mac, BROADCAST, second.addr4, GATEWAY4),
+            )
+        assert heard.packets(lambda p: p.interface == BRIDGE and p.src_mac in forged) == []
+        first.send(udp_frame(first.mac, BRIDGE_MAC, first.addr4, GATEWAY4, 9))
+        assert len(heard.packets(lambda p: p.interface == BRIDGE and p.src_mac == first.mac)) == 1
+    assert host.forwarding() == before
+
+
+def test_arp_changes_no_fixed_neighbour(pair: tuple[Endpoint, Endpoint]) -> None:
+    first, second = pair
+    host = first.host
+    before = host.neighbours()
+    with Capture(host.ns) as settled:
+        first.send(
+            arp_frame(first.mac, BROADCAST, second.addr4, GATEWAY4),
+            arp_frame(first.mac, BRIDGE_MAC, second.addr4, GATEWAY4, reply=True),
+            arp_frame(first.mac, BROADCAST, second.addr4, second.addr4),
+            arp_frame(first.mac, BROADCAST, second.addr4, second.addr4, reply=True),
+            arp_frame(first.mac, BROADCAST, GATEWAY4, GATEWAY4),
+            neighbour_advertisement(first.mac, second.addr6),
+            neighbour_advertisement(first.mac, GATEWAY6),
+        )
+        settled.settle()
+    assert host.neighbours() == before
+
+
+def neighbour_advertisement(mac: str, claimed: str) -> bytes:
+    """An unasked claim to an IPv6 address, with the flag that overrides."""
+    from lab.frames import ICMPV6, _with_checksum, packed
+
+    body = struct.pack("!BBHI", 136, 0, 0, 0x20000000) + packed(claimed) + b"\x02\x01"
+    body += bytes.fromhex(mac.replace(":", ""))
+    packet = bytearray(ip(claimed, "ff02::1", ICMPV6, _with_checksum(body, 2, claimed, "ff02::1", ICMPV6)))
+    packet[7] = 255
+    return ether(mac, "33:33:00:00:00:01", bytes(packet), 0x86DD)
+
+
+def test_arp_of_strangers_makes_no_entry(endpoint: Endpoint) -> None:
+    """Sources outside the subnet; other addresses of the host are not to be found out."""
+    host = endpoint.host
+    host.ns.ip("link add out0 type bridge", "link set out0 up", "addr add 192.0.2.1/24 dev out0")
+    endpoint.enter()
+    before = host.neighbours()
+    assert endpoint.netns is not None
+    with Capture(endpoint.netns, housekeeping=True) as heard:
+        heard.forget()
+        endpoint.send(
+            arp_frame(endpoint.mac, BROADCAST, "203.0.113.7", GATEWAY4),
+            arp_frame(endpoint.mac, BROADCAST, "192.0.2.7", GATEWAY4),
+            arp_frame(endpoint.mac, BROADCAST, "192.0.2.1", GATEWAY4),
+            arp_frame(endpoint.mac, BROADCAST, "127.0.0.1", GATEWAY4),
+            arp_frame(endpoint.mac, BROADCAST, endpoint.addr4, "192.0.2.1"),
+            arp_frame(endpoint.mac, BROADCAST, "10.88.0.99", "10.88.0.99"),
+        )
+        assert heard.packets(lambda p: p.ethertype == ARP and p.src_mac == BRIDGE_MAC) == []
+        endpoint.send(arp_frame(endpoint.mac, BROADCAST, endpoint.addr4, GATEWAY4))
+        assert len(heard.packets(lambda p: p.ethertype == ARP and p.src_mac == BRIDGE_MAC)) == 1
+    assert host.neighbours() == before
+
+
+def test_nothing_gets_in_by_the_port_itself(endpoint: Endpoint) -> None:
+    """Frames to link-local groups, which the bridge leaves to the port, carry IP and ARP in vain."""
+    host = endpoint.host
+    host.ns.ip("link add out0 type bridge", "link set out0 up", "addr add 192.0.2.1/24 dev out0")
+    host.ns.sysctl(ipv4__ip_forward=1)
+    endpoint.enter()
+    endpoint.ensure()  # ip_forward has switched it on for the port as well
+    assert endpoint.netns is not None
+    with Delivered(host.ns) as delivered, Capture(endpoint.netns, housekeeping=True) as heard:
+        delivered.forget()
+        heard.forget()
+        for group in range(16):
+            mac = f"01:80:c2:00:00:{group:02x}"
+            endpoint.send(
+                arp_frame(endpoint.mac, mac, endpoint.addr4, GATEWAY4),
+                arp_frame(endpoint.mac, mac, "192.0.2.9", "192.0.2.1"),
+                udp_frame(endpoint.mac, mac, endpoint.addr4, GATEWAY4, 9),
+                udp_frame(endpoint.mac, mac, endpoint.addr4, "192.0.2.1", 9),
+                udp_frame(endpoint.mac, mac, "192.0.2.9", "192.0.2.1", 9),
+            )
+        # Group 0 is forwarded like any other while the spanning tree is off: it reaches the bridge.
+        bridged = [p for p in delivered.packets() if p.dport == 9]
+        assert bridged == []
+        replies = heard.packets(lambda p: p.ethertype == ARP and p.src_mac != endpoint.mac)
+        assert {p.src_mac for p in replies} <= {BRIDGE_MAC} and len(replies) <= 1
+    assert host.neighbours(endpoint.port) == set()
+
+
+def test_no_ipv6_by_itself(host: Host) -> None:
+    """Without a gateway6 the host speaks no IPv6 to the container, though that has its own."""
+    host.probe("bridge", name=BRIDGE, mac=BRIDGE_MAC, owner=NETWORK, mtu=1400, gateway4=f"{GATEWAY4}/24")
+    endpoint = Endpoint(host, 2)
+    endpoint.ensure()
+    endpoint.enter()
+    assert not any(":" in a for name in (BRIDGE, endpoint.port) for a in host.addresses(name))
+    assert endpoint.netns is not None
+    endpoint.netns.ip("addr add fe80::1234/64 dev eth0 nodad")
+    with Capture(endpoint.netns, housekeeping=True) as heard:
+        heard.forget()
+        endpoint.send(ping6_frame(endpoint.mac, "33:33:00:00:00:01", "fe80::1234", "ff02::1"))
+        endpoint.send(ping6_frame(endpoint.mac, BRIDGE_MAC, "fe80::1234", "fe80::4e:45ff:fe00:1"))
+        assert [p for p in heard.packets() if p.ethertype == 0x86DD and p.src_mac == BRIDGE_MAC] == []
+
+
+def test_no_router_is_believed(endpoint: Endpoint) -> None:
+    from lab.frames import ICMPV6, _with_checksum, packed
+
+    host = endpoint.host
+    endpoint.enter()
+    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 86400, 0) + packed("2001:db8:bad::")
+    body = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix
+    source = "fe80::1234"
+    packet = bytearray(ip(source, "ff02::1", ICMPV6, _with_checksum(body, 2, source, "ff02::1", ICMPV6)))
+    packet[7] = 255
+    events = Events(host.ns)
+    with Capture(host.ns) as settled:
+        endpoint.send(ether(endpoint.mac, "33:33:00:00:00:01", bytes(packet), 0x86DD))
+        settled.settle()
+    assert "NEWADDR" not in events.taken()
+    assert "2001:db8:bad" not in host.ns.run("ip", "-6", "route").out
+
+
+def test_quenched_is_silent(pair: tuple[Endpoint, Endpoint]) -> None:
+    first, second = pair
+    with Capture(first.host.ns, housekeeping=True) as heard:
+        first.host.probe("quench", **first.args)
+        heard.forget()
+        try:
+            first.send(*frames_to(first, second).values())
+        except OSError:
+            pass  # its link has no carrier any more
+        assert heard.packets(lambda p: p.src_mac == first.mac) == []
+    assert reachable(second, GATEWAY4)
+
+
+def test_errors_name_a_missing_privilege(host: Host) -> None:
+    with pytest.raises(CommandError) as caught:
+        host.ns.run("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", PROBE, "bridge",
+                    *(f"{k}={v}" for k, v in host.bridge_args().items()))  # fmt: skip
+    assert "Operation not permitted" in caught.value.result.err
+    assert host.links() == ["lo"]
