@@ -6,6 +6,7 @@ PURE   := $(BASE) $(CORE) $(STATE) $(DRIVER) src/remote/decode.c \
 	src/firewall/iptables/plan.c src/firewall/iptables/tree.c \
 	src/firewall/iptables/compile.c src/firewall/iptables/encode.c
 
+.SECONDARY:
 .PHONY: check unit net engine demo
 check: deps all $(B)/tests/link_probe $(B)/tests/libfault.so
 	$(Q)$(MAKE) --no-print-directory unit

@@ -54,9 +54,11 @@ int ne_context(struct ne_error *err, const char *fmt, ...) {
     int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);
 
+    /* What does not fit is cut at the end: the context says where, the text what. */
     size_t used = n < 0 ? 0 : (size_t)n;
-    if (used < sizeof(err->text))
-        (void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner);
+    if (used < sizeof(err->text) &&
+        snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner) < 0)
+        err->text[used] = '\0';
     return -1;
 }
 

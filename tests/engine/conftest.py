@@ -52,7 +52,7 @@ def create(clean: Lab) -> Callable[..., Network]:
 def scene(clean: Lab, create: Callable[..., Network]) -> Scene:
     """A network with one container, for this test alone."""
     network = create()
-    return Scene(clean, network, clean.engine.start("--network", network.name))
+    return Scene(clean, network)
 
 
 @pytest.fixture(scope="module")

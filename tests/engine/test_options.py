@@ -57,7 +57,7 @@ def test_ip_range(clean: Lab, create: Create) -> None:
 
 def test_internal(clean: Lab, create: Create) -> None:
     network = create("--internal")
-    scene = Scene(clean, network, clean.engine.start("--network", network.name))
+    scene = Scene(clean, network)
     scene.assert_proxy_works()
     scene.attempt(tcp(OTHER, 80), tcp(network.gateway, 22)).assert_refused()
 
@@ -72,7 +72,7 @@ def test_internal_with_a_proxy_elsewhere_is_refused(clean: Lab) -> None:
 def test_bridge_name(clean: Lab, create: Create) -> None:
     network = create("-o", "com.docker.network.bridge.name=fence0")
     assert network.bridge == "fence0"
-    scene = Scene(clean, network, clean.engine.start("--network", network.name))
+    scene = Scene(clean, network)
     scene.assert_proxy_works()
     scene.attempt(tcp(network.gateway, 22)).assert_refused()
 
@@ -86,7 +86,7 @@ def test_mtu(clean: Lab, create: Create) -> None:
 
 def test_several_proxies(clean: Lab, create: Create, second: Responder) -> None:
     network = create("-o", f"proxy=8080,{HOST_V4}:{SECOND}")
-    scene = Scene(clean, network, clean.engine.start("--network", network.name))
+    scene = Scene(clean, network)
     scene.assert_proxy_works()
     [outcome] = scene.container.probe(tcp(HOST_V4, SECOND))
     assert outcome.reached, str(outcome)
@@ -96,7 +96,7 @@ def test_several_proxies(clean: Lab, create: Create, second: Responder) -> None:
 def test_proxy_on_another_machine(clean: Lab, create: Create) -> None:
     """An allowance names its destination: the same port next door stays shut."""
     network = create("-o", f"proxy={OTHER}:3128")
-    scene = Scene(clean, network, clean.engine.start("--network", network.name))
+    scene = Scene(clean, network)
     [outcome] = scene.container.probe(tcp(OTHER, 3128))
     assert outcome.reached, str(outcome)
     scene.attempt(
@@ -106,13 +106,13 @@ def test_proxy_on_another_machine(clean: Lab, create: Create) -> None:
 
 def test_no_proxy_at_all(clean: Lab, create: Create) -> None:
     network = create("-o", "proxy=")
-    scene = Scene(clean, network, clean.engine.start("--network", network.name))
+    scene = Scene(clean, network)
     scene.attempt(tcp(network.gateway, 8080)).assert_refused()
 
 
 def test_refuse_drop(clean: Lab, create: Create) -> None:
     network = create("-o", "refuse=drop")
-    scene = Scene(clean, network, clean.engine.start("--network", network.name))
+    scene = Scene(clean, network)
     scene.assert_proxy_works()
     verdict = scene.attempt(tcp(network.gateway, 22), udp(network.gateway, 53))
     verdict.assert_nothing_arrived()
@@ -197,7 +197,7 @@ def test_several_networks_at_once(clean: Lab, create: Create) -> None:
     networks = [create() for _ in range(4)]
     assert len({network.subnet for network in networks}) == 4
     scenes = [
-        Scene(clean, network, clean.engine.start("--network", network.name)) for network in networks
+        Scene(clean, network) for network in networks
     ]
     for scene, other in zip(scenes, [*scenes[1:], scenes[0]], strict=True):
         scene.assert_proxy_works()

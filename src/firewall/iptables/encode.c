@@ -46,6 +46,7 @@ static void *add_target(struct encoded *entry, const char *name, uint8_t revisio
 /* add_standard_target() - A verdict or a chain, by its name: libiptc makes the number of it.
  * The size must be exactly that of struct xt_standard_target. */
 static void add_standard_target(struct encoded *entry, const char *name) {
+    entry->standard = true;
     (void)add_target(entry, name, 0,
                      XT_ALIGN(sizeof(struct xt_standard_target)) -
                          XT_ALIGN(sizeof(struct xt_entry_target)));
@@ -241,10 +242,6 @@ static bool same_matches(const unsigned char *wanted, const unsigned char *found
     return true;
 }
 
-static bool is_standard(const struct xt_entry_target *target) {
-    return target->u.user.target_size == XT_ALIGN(sizeof(struct xt_standard_target));
-}
-
 bool xt_same(const struct encoded *wanted, enum ne_family family, const void *entry,
              const char *target) {
     const unsigned char *found = entry;
@@ -278,7 +275,7 @@ bool xt_same(const struct encoded *wanted, enum ne_family family, const void *en
         (const struct xt_entry_target *)(const void *)(found + found_offset);
     if (target == NULL || strcmp(a->u.user.name, target) != 0)
         return false;
-    if (is_standard(a)) /* what is behind the name is libiptc's own number */
+    if (wanted->standard) /* what is behind the name is libiptc's own number */
         return true;
     const size_t target_head = XT_ALIGN(sizeof(*a));
     return a->u.user.target_size == b->u.user.target_size &&

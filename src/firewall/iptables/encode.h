@@ -15,6 +15,7 @@ struct encoded {
     _Alignas(8) unsigned char bytes[ENTRY_MAX];
     size_t target_offset;
     size_t size;
+    bool standard; /* the target is a verdict or a chain, not an extension's */
 };
 
 /* xt_encode() - Lay @rule out as an entry of @family. Jumps carry the chain's name as

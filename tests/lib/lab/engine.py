@@ -7,7 +7,7 @@ import json
 import shutil
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +85,13 @@ class Docker:
         self("network", "create", "-d", driver, *options, name)
         return Network(self, name)
 
-    def start(self, *options: str, image: str = "tools", command: str = "sleep infinity") -> Container:
+    def start(
+        self, *options: str, image: str = "tools", command: str | Sequence[str] = "sleep infinity"
+    ) -> Container:
         """`docker run -d`; `docker stop` and the engine's end kill it at once."""
         fixed = ("run", "-d", "--stop-signal", "KILL")
-        return Container(self, self.out(*fixed, *options, image, *command.split()))
+        words = command.split() if isinstance(command, str) else command
+        return Container(self, self.out(*fixed, *options, image, *words))
 
     def load(self, name: str, tar: Path) -> None:
         """Import an image."""

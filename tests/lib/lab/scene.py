@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from . import firewall
 from .container import Attempt, Container, Outcome
 from .lab import Lab
 from .network import Network
-from .outside import WEB
+from .outside import FAR, HOST_V4, OTHER, WEB
 from .packet import TCP, Packet
 from .receiver import Delivered
 
 WEB_PORTS = (80, 443)
+STEADY = Path(__file__).with_name("inside") / "steady.py"
+STEADY_TARGETS = (f"{HOST_V4}:9000", f"{OTHER}:53", f"{OTHER}:8080", f"{FAR}:443")
 
 
 def is_proxy_upstream(packet: Packet) -> bool:
@@ -52,18 +55,25 @@ class Verdict:
 class Scene:
     """A network with the container that attempts come from."""
 
-    def __init__(self, lab: Lab, network: Network, container: Container) -> None:
+    def __init__(self, lab: Lab, network: Network, container: Container | None = None) -> None:
         self.lab = lab
         self.network = network
-        self.container = container
+        self.container = container or lab.engine.start("--network", network.name)
 
     @property
     def proxy(self) -> str:
         """The proxy's URL for a container of the network."""
         return f"http://{self.network.gateway}:{self.lab.proxy.port}"
 
+    def is_proxy_use(self, packet: Packet) -> bool:
+        """Whether it is a container's talk with the proxy."""
+        to_proxy = packet.dst == self.network.gateway and packet.dport == self.lab.proxy.port
+        return packet.proto == TCP and to_proxy
+
     @contextlib.contextmanager
-    def watch(self, neighbours: Iterable[Container] = ()) -> Iterator[Verdict]:
+    def watch(
+        self, neighbours: Iterable[Container] = (), proxy_in_use: bool = False
+    ) -> Iterator[Verdict]:
         """Count what arrives outside, in the host's own stack, and at neighbours.
 
         At a neighbour every frame counts, of whatever kind, but those that the host itself sends.
@@ -78,7 +88,10 @@ class Scene:
             verdict.outside = self.lab.outside.capture.packets(
                 lambda packet: not is_proxy_upstream(packet)
             )
-            verdict.host = delivered.packets(lambda packet: not is_proxy_upstream(packet))
+            verdict.host = delivered.packets(
+                lambda packet: not is_proxy_upstream(packet)
+                and not (proxy_in_use and self.is_proxy_use(packet))
+            )
             for capture in captures:
                 verdict.neighbours += capture.packets(
                     lambda packet: packet.interface != "lo" and packet.src_mac not in own_macs
@@ -89,6 +102,15 @@ class Scene:
         with self.watch(neighbours) as verdict:
             verdict.outcomes = self.container.probe(*attempts)
         return verdict
+
+    def start_steady(self, *options: str, targets: Iterable[str] = STEADY_TARGETS) -> Container:
+        """A container of the network that adds a default route and then knocks without pause."""
+        gateway = self.network.gateway
+        command = f'ip route add default via {gateway}; exec python3 -S -c "$0" "$@"'
+        return self.lab.engine.start(
+            *("--network", self.network.name, "--cap-add", "NET_ADMIN", *options),
+            command=["sh", "-c", command, STEADY.read_text(), f"{gateway}:9000", *targets],
+        )
 
     def remove(self) -> None:
         """Remove the container and the network."""

@@ -1,0 +1,92 @@
+"""The managed plugin's own life: install, disable, enable, upgrade, removal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import Lab, Plugin, Scene, tcp
+from lab.firewall import our_links, rules
+from lab.lab import REPOSITORY
+from lab.outside import OTHER
+from lab.plugin import NAME
+
+SIZE_LIMIT = 10 << 20  # bytes
+
+
+def check(scene: Scene) -> None:
+    """The container reaches the proxy and nothing else."""
+    scene.assert_proxy_works()
+    scene.attempt(tcp(scene.network.gateway, 9000), tcp(OTHER, 80)).assert_refused()
+
+
+def test_size() -> None:
+    files = [path for path in (REPOSITORY / "build/plugin").rglob("*") if path.is_file()]
+    assert 0 < sum(path.stat().st_size for path in files) < SIZE_LIMIT
+
+
+def test_disabled_and_enabled(scene: Scene, plugin: Plugin) -> None:
+    """While it is off, what runs stays enforced, and nothing new starts."""
+    engine = scene.lab.engine
+    steady = scene.start_steady()
+    with scene.watch([scene.container], proxy_in_use=True) as verdict:
+        engine("plugin", "disable", "-f", NAME)
+        assert not plugin.pids()
+        scene.assert_proxy_works()
+        engine("plugin", "enable", NAME)
+        plugin.wait()
+        scene.assert_proxy_works()
+    verdict.assert_nothing_arrived()
+    steady.remove()
+    check(scene)
+    check(Scene(scene.lab, scene.network))
+
+
+def test_upgraded(scene: Scene, plugin: Plugin) -> None:
+    """An upgrade is: remove with force, create again. Networks and containers live on."""
+    engine = scene.lab.engine
+    steady = scene.start_steady()
+    with scene.watch([scene.container], proxy_in_use=True) as verdict:
+        engine("plugin", "rm", "-f", NAME)
+        scene.assert_proxy_works()
+        plugin.install()
+        scene.assert_proxy_works()
+    verdict.assert_nothing_arrived()
+    steady.remove()
+    check(scene)
+    check(Scene(scene.lab, scene.network))
+
+
+def test_installed_over_itself(scene: Scene, plugin: Plugin) -> None:
+    plugin.install()
+    check(scene)
+
+
+def test_log_level_can_be_set(clean: Lab, plugin: Plugin) -> None:
+    engine = clean.engine
+    for level in ("debug", "info"):
+        engine("plugin", "disable", "-f", NAME)
+        engine("plugin", "set", NAME, f"LOG_LEVEL={level}")
+        engine("plugin", "enable", NAME)
+        plugin.wait()
+    assert "LOG_LEVEL=info" in engine.out("plugin", "inspect", "-f", "{{.Settings.Env}}", NAME)
+
+
+def test_removed(clean: Lab, plugin: Plugin) -> None:
+    """With its last network everything of it is gone; it can be removed without force."""
+    Scene(clean, clean.engine.network("last")).remove()
+    assert not our_links(clean.host)
+    assert "NETENFORCE" not in rules(clean.host)
+    clean.engine("plugin", "disable", NAME)
+    clean.engine("plugin", "rm", NAME)
+    assert not plugin.pids()
+    plugin.install()
+    check(Scene(clean, clean.engine.network("next")))
+
+
+def test_not_reachable_from_a_container(scene: Scene) -> None:
+    """The driver's and the control socket are the host's alone."""
+    listing = scene.container.sh("ls /run/docker /run/netenforce 2>&1", check=False)
+    assert listing.status != 0
+    for socket in ("/run/netenforce/control.sock", "/run/docker/plugins/netenforce.sock"):
+        path: Path = scene.lab.host.path(socket)
+        assert path.stat().st_uid == 0 and path.stat().st_mode & 0o007 == 0

@@ -1,0 +1,228 @@
+/* test_xt.c - the fence in the words of xtables: shapes, names, bytes. */
+#include "unit.h"
+
+#include "../../src/firewall/iptables/encode.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+
+static struct ne_error err;
+
+static void fence_of(struct ne_fence *fence, enum ne_family family, size_t count) {
+    struct ne_policy *policy;
+    ne_fence_init(fence);
+    assert_int_equal(ne_fence_add_bridge(fence, "ne-aaaaaaaaaaaa", &err), 0);
+    assert_int_equal(ne_fence_add_bridge(fence, "custom0", &err), 0);
+    assert_int_equal(
+        ne_fence_add_policy(fence, "aaaaaaaaaaaaaaaaaaaaaaaa", NE_REJECT, &policy, &err), 0);
+    struct ne_rule rule = {.proto = IPPROTO_TCP,
+                           .port_low = 8080,
+                           .port_high = 8080,
+                           .icmp_type = NE_ICMP_TYPE_ANY,
+                           .verdict = NE_PASS};
+    assert_true(ne_prefix_parse(family == NE_V4 ? "10.88.0.1/32" : "fd00::1/128", &rule.to));
+    assert_int_equal(ne_policy_add_rule(policy, &rule, &err), 0);
+    for (size_t i = 0; i < count; i++) {
+        struct ne_member member = {.bridge = "ne-aaaaaaaaaaaa", .mac = {{2, 0, 0, 0, 0, 1}}};
+        assert_true(ne_addr_parse(family == NE_V4 ? "10.88.0.0" : "fd00::", &member.addr));
+        size_t last = family == NE_V4 ? 3 : 15;
+        member.addr.bytes[last - 1] = (uint8_t)((i + 2) >> 8);
+        member.addr.bytes[last] = (uint8_t)(i + 2);
+        assert_int_equal(ne_fence_add_member(fence, &member, &err), 0);
+    }
+    ne_fence_sort(fence);
+}
+
+static bool is_terminal(const struct xt_rule *rule) {
+    return rule->action == DO_DROP || rule->action == DO_REJECT_PORT ||
+           rule->action == DO_SET_MARK || rule->action == DO_NOT_TRACK ||
+           (rule->action == DO_GOTO && rule->from.addr.family == NE_NONE);
+}
+
+/* steps() - Rules that a packet from @from meets in raw until a policy or DROP decides. */
+static size_t steps(const struct xt_plan *plan, const struct ne_addr *from) {
+    const struct xt_chain *chain = xt_plan_chain(plan, "NETENFORCE");
+    size_t met = 0;
+    while (chain != NULL) {
+        const struct xt_rule *taken = NULL;
+        for (size_t i = 0; i < chain->count && taken == NULL; i++) {
+            const struct xt_rule *rule = &chain->rules[i];
+            met++;
+            if (rule->from.addr.family == NE_NONE || ne_prefix_contains(&rule->from, from))
+                taken = rule;
+        }
+        assert_non_null(taken);
+        if (taken->action != DO_GOTO || strncmp(taken->chain, "NETENFORCE-P", 12) == 0)
+            return met;
+        chain = xt_plan_chain(plan, taken->chain);
+    }
+    fail();
+    return 0;
+}
+
+static void the_tree_is_shallow(void **state) {
+    (void)state;
+    static const size_t counts[] = {0, 1, 16, 17, 256, 1000};
+    static const enum ne_family families[] = {NE_V4, NE_V6};
+    for (size_t f = 0; f < COUNT(families); f++) {
+        for (size_t c = 0; c < COUNT(counts); c++) {
+            struct ne_fence fence;
+            struct xt_plan plan;
+            fence_of(&fence, families[f], counts[c]);
+            assert_int_equal(
+                xt_compile(&fence, families[f], XT_RAW, xt_marks_of(0x20000000), &plan, &err), 0);
+            for (size_t i = 0; i < fence.member_count; i++)
+                assert_true(steps(&plan, &fence.members[i].addr) <= 48);
+            struct ne_addr stranger = {.family = families[f], .bytes = {192, 0, 2, 1}};
+            assert_true(steps(&plan, &stranger) <= 48);
+            for (size_t i = 0; i < plan.count; i++) {
+                const struct xt_chain *chain = &plan.chains[i];
+                assert_true(strlen(chain->name) <= 28);
+                if (!chain->builtin)
+                    assert_true(is_terminal(&chain->rules[chain->count - 1]));
+                for (size_t k = 0; k < i; k++)
+                    assert_string_not_equal(chain->name, plan.chains[k].name);
+                for (size_t k = 0; k < chain->count; k++) {
+                    if (chain->rules[k].action == DO_GOTO || chain->rules[k].action == DO_JUMP)
+                        assert_non_null(xt_plan_chain(&plan, chain->rules[k].chain));
+                }
+            }
+            xt_plan_free(&plan);
+            ne_fence_free(&fence);
+        }
+    }
+}
+
+static void gates_do_not_grow(void **state) {
+    (void)state;
+    static const enum xt_table gates[] = {XT_FILTER, XT_SECURITY, XT_NAT};
+    for (size_t g = 0; g < COUNT(gates); g++) {
+        size_t rules[2] = {0, 0};
+        for (size_t n = 0; n < 2; n++) {
+            struct ne_fence fence;
+            struct xt_plan plan;
+            fence_of(&fence, NE_V4, n == 0 ? 1 : 1000);
+            assert_int_equal(
+                xt_compile(&fence, NE_V4, gates[g], xt_marks_of(0x20000000), &plan, &err), 0);
+            for (size_t i = 0; i < plan.count; i++)
+                rules[n] += plan.chains[i].count;
+            xt_plan_free(&plan);
+            ne_fence_free(&fence);
+        }
+        assert_int_equal(rules[0], rules[1]);
+    }
+}
+
+static void no_bridge_no_rule(void **state) {
+    (void)state;
+    static const enum xt_table tables[] = {XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT};
+    struct ne_fence fence;
+    ne_fence_init(&fence);
+    for (size_t t = 0; t < COUNT(tables); t++) {
+        struct xt_plan plan;
+        assert_int_equal(xt_compile(&fence, NE_V4, tables[t], xt_marks_of(0x20000000), &plan, &err),
+                         0);
+        for (size_t i = 0; i < plan.count; i++) {
+            assert_true(plan.chains[i].builtin);
+            assert_int_equal(plan.chains[i].count, 0);
+        }
+        xt_plan_free(&plan);
+    }
+}
+
+static void entries_are_as_the_kernel_wants_them(void **state) {
+    (void)state;
+    static const enum ne_family families[] = {NE_V4, NE_V6};
+    static const enum xt_table tables[] = {XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT};
+    for (size_t f = 0; f < COUNT(families); f++) {
+        struct ne_fence fence;
+        fence_of(&fence, families[f], 40);
+        fence.reaches_beyond = true;
+        for (size_t t = 0; t < COUNT(tables); t++) {
+            struct xt_plan plan;
+            assert_int_equal(
+                xt_compile(&fence, families[f], tables[t], xt_marks_of(0x20000000), &plan, &err),
+                0);
+            for (size_t i = 0; i < plan.count; i++) {
+                for (size_t k = 0; k < plan.chains[i].count; k++) {
+                    struct encoded entry;
+                    xt_encode(&plan.chains[i].rules[k], families[f], &entry);
+                    assert_int_equal(entry.size % 8, 0);
+                    assert_int_equal(entry.target_offset % 8, 0);
+                    assert_true(entry.size <= ENTRY_MAX / 2);
+                }
+            }
+            xt_plan_free(&plan);
+        }
+        ne_fence_free(&fence);
+    }
+}
+
+static void masks_and_flags(void **state) {
+    (void)state;
+    struct xt_rule rule = {.in = "ne-+",
+                           .proto = IPPROTO_TCP,
+                           .icmp_type = NE_ICMP_TYPE_ANY,
+                           .action = DO_GOTO,
+                           .chain = "NETENFORCE"};
+    struct encoded entry;
+    xt_encode(&rule, NE_V6, &entry);
+    const struct ip6t_entry *six = (const struct ip6t_entry *)(const void *)entry.bytes;
+    assert_int_equal(six->ipv6.flags, IP6T_F_PROTO | IP6T_F_GOTO);
+    assert_int_equal(six->ipv6.iniface_mask[2], 0xff);
+    assert_int_equal(six->ipv6.iniface_mask[3], 0);
+
+    memcpy(rule.in, "ne-a", 5);
+    xt_encode(&rule, NE_V4, &entry);
+    const struct ipt_entry *four = (const struct ipt_entry *)(const void *)entry.bytes;
+    assert_int_equal(four->ip.flags, IPT_F_GOTO);
+    assert_int_equal(four->ip.iniface_mask[4], 0xff); /* the NUL: exactly this name */
+    assert_int_equal(four->ip.iniface_mask[5], 0);
+}
+
+static void same_is_same(void **state) {
+    (void)state;
+    struct xt_rule rule = {.in = "ne-a",
+                           .mac_given = true,
+                           .mac = {{2, 0, 0, 0, 0, 1}},
+                           .icmp_type = NE_ICMP_TYPE_ANY,
+                           .action = DO_SET_MARK,
+                           .set_mask = 3,
+                           .set_value = 1};
+    struct encoded a;
+    struct encoded b;
+    xt_encode(&rule, NE_V4, &a);
+    b = a;
+    assert_true(xt_same(&a, NE_V4, b.bytes, "MARK"));
+    assert_false(xt_same(&a, NE_V4, b.bytes, "DROP"));
+    assert_false(xt_same(&a, NE_V4, b.bytes, NULL));
+    ((struct ipt_entry *)(void *)b.bytes)->counters.pcnt = 7;
+    assert_true(xt_same(&a, NE_V4, b.bytes, "MARK"));
+    /* Any single bit of what it says counts. */
+    rule.set_value = 2;
+    xt_encode(&rule, NE_V4, &b);
+    assert_false(xt_same(&a, NE_V4, b.bytes, "MARK"));
+    rule.set_value = 1;
+    rule.mac.bytes[5] = 2;
+    xt_encode(&rule, NE_V4, &b);
+    assert_false(xt_same(&a, NE_V4, b.bytes, "MARK"));
+    rule.mac_given = false;
+    xt_encode(&rule, NE_V4, &b);
+    assert_false(xt_same(&a, NE_V4, b.bytes, "MARK"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_tree_is_shallow),
+        cmocka_unit_test(gates_do_not_grow),
+        cmocka_unit_test(no_bridge_no_rule),
+        cmocka_unit_test(entries_are_as_the_kernel_wants_them),
+        cmocka_unit_test(masks_and_flags),
+        cmocka_unit_test(same_is_same),
+    };
+    return cmocka_run_group_tests_name("xt", tests, NULL, NULL);
+}
