@@ -52,7 +52,7 @@ int ne_options_set(struct ne_options *options, enum ne_option_scope scope, const
 /* ne_options_format_proxy() - Write the proxy list as ne_options_set() reads it.
  * @out is NUL-terminated; NE_PROXY_LIST_TEXT bytes always suffice.
  */
-#define NE_PROXY_LIST_TEXT (NE_PROXY_MAX * (NE_ADDR_TEXT + 9))
+#define NE_PROXY_LIST_TEXT ((size_t)NE_PROXY_MAX * (NE_ADDR_TEXT + 9))
 const char *ne_options_format_proxy(const struct ne_options *options,
                                     char out[static NE_PROXY_LIST_TEXT]);
 

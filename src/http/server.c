@@ -64,14 +64,14 @@ static void refuse(const struct ne_http_server *server, unsigned status,
 /* answer() - Hand @response over to the library, which frees its body. */
 static enum MHD_Result answer(struct MHD_Connection *connection,
                               struct ne_http_response *response) {
-    static const char nothing[] = "{}\n";
+    static char nothing[] = "{}\n";
     struct MHD_Response *reply;
     if (response->body != NULL)
         reply =
             MHD_create_response_from_buffer(response->size, response->body, MHD_RESPMEM_MUST_FREE);
     else
-        reply = MHD_create_response_from_buffer(sizeof(nothing) - 1, (char *)(uintptr_t)nothing,
-                                                MHD_RESPMEM_PERSISTENT);
+        reply =
+            MHD_create_response_from_buffer(sizeof(nothing) - 1, nothing, MHD_RESPMEM_PERSISTENT);
     if (reply == NULL) {
         free(response->body);
         return MHD_NO;

@@ -78,14 +78,16 @@ static int keep(const struct nlattr *attr, void *context) {
 void ne_attrs_of_message(const struct nlmsghdr *message, size_t header_size,
                          const struct nlattr **table, uint16_t max) {
     struct attr_table into = {.entries = table, .max = max};
-    memset(table, 0, sizeof(*table) * (size_t)(max + 1));
+    for (unsigned i = 0; i <= max; i++)
+        table[i] = NULL;
     if (mnl_nlmsg_get_payload_len(message) >= header_size)
         (void)mnl_attr_parse(message, (unsigned)header_size, keep, &into);
 }
 
 void ne_attrs_of_nest(const struct nlattr *nest, const struct nlattr **table, uint16_t max) {
     struct attr_table into = {.entries = table, .max = max};
-    memset(table, 0, sizeof(*table) * (size_t)(max + 1));
+    for (unsigned i = 0; i <= max; i++)
+        table[i] = NULL;
     if (nest != NULL)
         (void)mnl_attr_parse_nested(nest, keep, &into);
 }

@@ -117,7 +117,7 @@ struct ne_request *ne_request_link(struct ne_batch *batch, uint16_t type, uint16
     struct ifinfomsg *header = ne_request_header(request);
     header->ifi_index = index;
     /* With an index, a name would be a wish to rename. */
-    if (index == 0)
+    if (index == 0 && name != NULL)
         ne_put_text(request, IFLA_IFNAME, name);
     return request;
 }

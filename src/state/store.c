@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORD_MAX  (64 * 1024) /* bytes; ours are far smaller */
+#define RECORD_MAX  ((size_t)64 * 1024) /* bytes; ours are far smaller */
 #define RECORD_NAME (NE_ID_SIZE + 16)
 #define BOOT_ID     "/proc/sys/kernel/random/boot_id"
 
@@ -151,7 +151,7 @@ static json_t *read_record(int folder, const char *name, struct ne_error *err) {
     else if (n < 0)
         (void)ne_fail_errno(err, NE_STATE, cause, "cannot read it");
     else if (used == RECORD_MAX)
-        (void)ne_fail(err, NE_STATE, "it is larger than %d bytes", RECORD_MAX);
+        (void)ne_fail(err, NE_STATE, "it is larger than %zu bytes", RECORD_MAX);
     else if ((json = json_loadb(text, used, JSON_REJECT_DUPLICATES, &where)) == NULL)
         (void)ne_fail(err, NE_STATE, "it is no JSON: line %d: %s", where.line, where.text);
     free(text);

@@ -59,11 +59,13 @@ class Events:
 
     def taken(self) -> list[str]:
         """The events so far. The kernel queues them before a change returns."""
-        names = []
+        names: list[str] = []
+        self._sock.setblocking(False)
         while True:
             try:
-                data = self._sock.recv(65536, socket.MSG_DONTWAIT)
+                data = self._sock.recv(65536)
             except BlockingIOError:
+                self._sock.settimeout(10)
                 return names
             while len(data) >= 16:
                 length, kind = struct.unpack("=IH", data[:6])

@@ -109,7 +109,7 @@ static void the_list_has_an_end(void **state) {
     (void)state;
     char list[512] = "";
     for (int i = 1; i <= NE_PROXY_MAX + 1; i++) {
-        char one[8];
+        char one[16];
         (void)snprintf(one, sizeof(one), "%d,", i);
         (void)strcat(list, one);
     }

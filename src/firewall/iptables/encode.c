@@ -55,10 +55,10 @@ static void add_standard_target(struct encoded *entry, const char *name) {
 /* set_device() - As iptables does: with a '+' at the end the mask ends before it, without one
  * it includes the NUL. A mask left zero would match every device. */
 static void set_device(const char *wanted, char *device, unsigned char *mask) {
-    size_t length = strlen(wanted);
+    size_t length = strnlen(wanted, NE_IFNAME_SIZE - 1);
     if (length == 0)
         return;
-    memcpy(device, wanted, length);
+    memcpy(device, wanted, length); /* the entry is zeroed: NUL follows */
     memset(mask, 0xff, wanted[length - 1] == '+' ? length - 1 : length + 1);
 }
 
@@ -227,6 +227,10 @@ void xt_encode(const struct xt_rule *rule, enum ne_family family, struct encoded
     }
 }
 
+/* The kernel's structures end in padding, which says nothing. */
+#define HEADER4_BYTES (offsetof(struct ipt_ip, invflags) + sizeof(uint8_t))
+#define HEADER6_BYTES (offsetof(struct ip6t_ip6, invflags) + sizeof(uint8_t))
+
 static bool same_matches(const unsigned char *wanted, const unsigned char *found, size_t size) {
     const size_t head = XT_ALIGN(sizeof(struct xt_entry_match));
     for (size_t at = 0; at < size;) {
@@ -254,7 +258,7 @@ bool xt_same(const struct encoded *wanted, enum ne_family family, const void *en
         head = sizeof(*a);
         found_offset = b->target_offset;
         found_size = b->next_offset;
-        if (memcmp(&a->ip, &b->ip, sizeof(a->ip)) != 0)
+        if (memcmp(&a->ip, &b->ip, HEADER4_BYTES) != 0)
             return false;
     } else {
         const struct ip6t_entry *a = (const struct ip6t_entry *)(const void *)wanted->bytes;
@@ -262,7 +266,7 @@ bool xt_same(const struct encoded *wanted, enum ne_family family, const void *en
         head = sizeof(*a);
         found_offset = b->target_offset;
         found_size = b->next_offset;
-        if (memcmp(&a->ipv6, &b->ipv6, sizeof(a->ipv6)) != 0)
+        if (memcmp(&a->ipv6, &b->ipv6, HEADER6_BYTES) != 0)
             return false;
     }
     if (found_offset != wanted->target_offset || found_size != wanted->size ||

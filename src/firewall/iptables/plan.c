@@ -46,14 +46,14 @@ int plan_add_chain(struct xt_plan *plan, const char *name, bool builtin, size_t 
     return 0;
 }
 
-int plan_add_rule(struct xt_plan *plan, size_t position, const struct xt_rule *rule,
+int plan_add_rule(struct xt_plan *plan, size_t chain, const struct xt_rule *rule,
                   struct ne_error *err) {
-    struct xt_chain *chain = &plan->chains[position];
-    void *room = grown(chain->rules, chain->count, sizeof(*chain->rules), err);
+    struct xt_chain *list = &plan->chains[chain];
+    void *room = grown(list->rules, list->count, sizeof(*list->rules), err);
     if (room == NULL)
         return -1;
-    chain->rules = room;
-    chain->rules[chain->count++] = *rule;
+    list->rules = room;
+    list->rules[list->count++] = *rule;
     return 0;
 }
 
