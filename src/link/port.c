@@ -133,7 +133,10 @@ static void plan_mend(struct ne_batch *batch, const struct scene *scene,
                    IFLA_MTU, port->mtu);
     ne_request_forwarding(batch, here->index, &port->mac);
     ne_request_neighbour(batch, scene->bridge.index, &port->addr4, &port->mac);
-    ne_request_neighbour(batch, scene->bridge.index, &port->addr6, &port->mac);
+    /* Where the bridge has no IPv6, nothing is ever sent there; the kernel refuses the entry. */
+    if (scene->bridge.has_inet6 && scene->bridge.disable_ipv6 == 0)
+        ne_request_neighbour(batch, scene->bridge.index, &port->addr6, &port->mac);
+    ne_request_guard(batch, here->index, port);
     if (!up)
         ne_request_flags(ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "bring it up"),
                          IFF_UP, IFF_UP);

@@ -43,7 +43,7 @@ struct ne_rtnl *ne_rtnl_of(struct ne_link *link);
 /* --- rtnl.c: the socket ------------------------------------------------------------- */
 
 #define NE_REQUEST_SIZE   768 /* the longest, making a pair, takes about 300 */
-#define NE_BATCH_MAX      12
+#define NE_BATCH_MAX      20
 #define NE_TOLERATED_MAX  6
 #define NE_KERNEL_SAYS    128
 #define NE_ANSWER_SIZE    65536 /* the kernel fills at most 32 KiB: netlink_recvmsg() */
@@ -221,6 +221,13 @@ void ne_request_forwarding(struct ne_batch *batch, int index, const struct ne_ma
 /* ne_request_neighbour() - Append: @addr (nothing happens if absent) is at @mac, for good. */
 void ne_request_neighbour(struct ne_batch *batch, int bridge, const struct ne_addr *addr,
                           const struct ne_mac *mac);
+
+/* --- guard.c: which frames may enter a port ----------------------------------------- */
+
+/* ne_request_guard() - Append: only IP and ARP in the endpoint's own name enters @port, whose
+ * host end is @index. A guard that is there already is left.
+ */
+void ne_request_guard(struct ne_batch *batch, int index, const struct ne_port *port);
 
 /* --- sysctl.c ------------------------------------------------------------------------ */
 

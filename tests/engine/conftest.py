@@ -32,9 +32,13 @@ def plugin(lab: Lab) -> Plugin:
 
 @pytest.fixture
 def clean(lab: Lab, plugin: Plugin) -> Iterator[Lab]:
-    """The lab with the plugin; containers and networks are removed after the test."""
+    """The lab with the plugin; the test's containers and networks are removed after it."""
+    lab.engine.mend()
+    plugin.mend()
+    kept = lab.engine.things()
     yield lab
-    lab.engine.remove_all()
+    lab.engine.mend()
+    lab.engine.remove_but(kept)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ LISTENING = 9000
 
 @pytest.fixture(scope="module")
 def six(lab: Lab, plugin: object) -> Iterator[Scene]:
-    """A network with both families and a container that may, and does, add an IPv6 default route."""
+    """A network with both families; its container may, and does, add a default route."""
     network = lab.engine.network("six", "--ipv6", "--subnet", SUBNET, "--gateway", GATEWAY)
     container = lab.engine.start("--network", network.name, "--cap-add", "NET_ADMIN")
     container.exec("ip", "-6", "route", "add", "default", "via", GATEWAY)

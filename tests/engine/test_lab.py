@@ -67,6 +67,17 @@ def test_neighbour_sees(lab, leaky) -> None:
     neighbour.remove()
 
 
+def test_a_steady_container_is_seen(lab) -> None:
+    """What knocks without pause in the tests of restarts would be seen outside and on the host."""
+    scene = Scene(lab, lab.engine.network("open", driver="bridge"))
+    steady = scene.start_steady(gateway="172.17.0.1", options=("--network", "bridge"))
+    with scene.watch() as verdict:
+        scene.container.wait_for_log(steady)
+    steady.remove()
+    scene.remove()
+    assert verdict.outside and verdict.host
+
+
 def test_internal_network_lets_nothing_out(lab) -> None:
     """The other way round: what Docker itself keeps in is not counted."""
     lab.engine.network("inner", "--internal", driver="bridge")

@@ -124,8 +124,11 @@ def test_disconnected_with_force(clean: Lab, plugin: Plugin, scene: Scene) -> No
     scene.assert_proxy_works()
 
 
-def test_an_address_passes_to_the_next_container(clean: Lab, scene: Scene) -> None:
+def test_an_address_passes_to_the_next_container(
+    clean: Lab, create: Callable[..., Network]
+) -> None:
     """A stricter container gets a stopped one's address, and none of its freedom."""
+    scene = Scene(clean, create("--subnet", "10.65.0.0/24"))
     address = scene.container.address
     scene.container.remove()
     options = f"name={scene.network.name},ip={address},driver-opt=proxy=8081"

@@ -1,4 +1,4 @@
-"""Containers don't reach each other: not on the same network, nor on another, nor on Docker's own."""
+"""Containers don't reach each other: on the same network, on another, on Docker's own."""
 
 from __future__ import annotations
 

@@ -107,7 +107,8 @@ def live_restore(clean: Lab) -> Iterator[Lab]:
     usual = engine.options
     engine.restart(signal.SIGTERM, *usual, "--live-restore")
     yield clean
-    engine.restart(signal.SIGTERM, *usual)
+    engine.options = usual
+    engine.restart()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
@@ -131,7 +132,6 @@ def test_engine_restarted_with_live_restore(live_restore: Lab, number: int) -> N
     steady.remove()
     check(scene)
     check_new_container(scene)
-    engine.remove_all()
 
 
 def test_reboot(quiet: Scene, plugin: Plugin) -> None:

@@ -97,12 +97,19 @@ class Docker:
         """Import an image."""
         self("import", "--change", 'ENV PATH=/usr/bin:/bin', str(tar), name)
 
-    def remove_all(self) -> None:
-        """Remove all containers, and all networks that can be."""
-        containers = self.out("ps", "-aq").split()
-        if containers:
-            self("rm", "-f", *containers)
-        self("network", "prune", "-f")
+    def things(self) -> tuple[set[str], set[str]]:
+        """The ids of all containers and all networks that users made."""
+        containers = self.out("ps", "-aq", "--no-trunc").split()
+        networks = self.out("network", "ls", "-q", "--no-trunc", "--filter", "type=custom").split()
+        return set(containers), set(networks)
+
+    def remove_but(self, kept: tuple[set[str], set[str]]) -> None:
+        """Remove the containers and networks that aren't among `kept`."""
+        containers, networks = self.things()
+        if containers - kept[0]:
+            self("rm", "-f", *(containers - kept[0]))
+        if networks - kept[1]:
+            self("network", "rm", *(networks - kept[1]))
 
 
 class Engine(Docker):
@@ -128,6 +135,11 @@ class Engine(Docker):
         """The running dockerd."""
         assert self._service is not None, "dockerd is not started"
         return self._service
+
+    def mend(self) -> None:
+        """Start it again after a test that lost it."""
+        if not self.service.running():
+            self.start_engine()
 
     def answers(self) -> bool:
         """Whether /_ping does."""

@@ -58,11 +58,13 @@ class Host(Machine):
         (self._root / "var/lib").mkdir(parents=True)
         shutil.copytree("/etc", self._root / "etc", symlinks=True)
         for name in ("resolv.conf", "hosts", "docker"):
-            self.forget_etc(name)
+            self._forget_etc(name)
+        self.write_etc("resolv.conf", "")
+        self.write_etc("hosts", "127.0.0.1 localhost\n")
         self._init: subprocess.Popen[str] | None = None
         self.boot()
 
-    def forget_etc(self, name: str) -> None:
+    def _forget_etc(self, name: str) -> None:
         """Remove a file or folder of this host's /etc."""
         path = self._root / "etc" / name
         if path.is_dir() and not path.is_symlink():
@@ -92,12 +94,12 @@ class Host(Machine):
         self.netns = Netns.at(f"/proc/{self.pid}/ns/net")
         self.netns.ip("link set lo up")
         self.netns.sysctl(
-            ipv4__ip_forward=1,  # before dockerd does it: then it leaves FORWARD open, and leaks show
+            ipv4__ip_forward=1,  # before dockerd: so it leaves FORWARD open, and leaks show
             ipv6__conf__all__forwarding=1,
             ipv4__conf__all__rp_filter=0,
             ipv4__conf__default__rp_filter=0,
             ipv6__conf__default__accept_dad=0,
-            ipv4__icmp_ratelimit=0,  # by default a host refuses to one address once a second, after 6
+            ipv4__icmp_ratelimit=0,  # by default one refusal a second to one address
             ipv6__icmp__ratelimit=0,
         )
 

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import shutil
 import signal
-import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
@@ -25,22 +24,24 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM and SIGHUP unwind the program, so that everything is removed."""
+    """Let SIGTERM and SIGHUP unwind the program as Ctrl-C does, so that everything is removed."""
 
     def leave(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, leave)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, leave)
 
 
-def remove_cgroups(name: str) -> None:
-    """Remove the empty cgroups that an ended engine left."""
-    for root in CGROUPS.glob(f"*/{name}") if CGROUPS.is_dir() else ():
-        folders = sorted(path for path in root.rglob("*") if path.is_dir())
-        for folder in [*reversed(folders), root]:
+def remove_cgroups(folder: Path) -> None:
+    """Remove the empty cgroups that a lab's engine left: its containers', and its plugins'."""
+    plugins = folder / "host/var/lib/docker/plugins"
+    names = [folder.name, *(path.name for path in plugins.glob("*") if len(path.name) == 64)]
+    for root in (root for name in names for root in CGROUPS.glob(f"*/{name}")):
+        inner = sorted(path for path in root.rglob("*") if path.is_dir())
+        for path in [*reversed(inner), root]:
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                path.rmdir()
 
 
 def _remove_remains(base: Path) -> None:
@@ -49,7 +50,7 @@ def _remove_remains(base: Path) -> None:
         try:
             with (folder / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_cgroups(folder.name)
+                remove_cgroups(folder)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
             pass  # in use, or not whole yet
@@ -68,7 +69,7 @@ class Lab:
         _remove_remains(base)
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        stack.callback(remove_cgroups, self.folder.name)
+        stack.callback(remove_cgroups, self.folder)
         lock = stack.enter_context((self.folder / "lock").open("w"))
         fcntl.flock(lock, fcntl.LOCK_EX)
 

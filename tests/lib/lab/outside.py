@@ -10,6 +10,7 @@ waits for an answer to an ARP question.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .host import Machine
@@ -31,6 +32,10 @@ UDP_PORTS = (53, 123, 443, 8080)
 HOST_MAC, OUTSIDE_MAC = "02:00:00:00:ff:01", "02:00:00:00:ff:02"
 
 
+def _neighbours(addresses: Iterable[str], mac: str, device: str) -> list[str]:
+    return [f"neigh replace {ip} lladdr {mac} dev {device} nud permanent" for ip in addresses]
+
+
 class Outside:
     """A network namespace with the addresses above, its servers and its capture."""
 
@@ -47,32 +52,43 @@ class Outside:
         self.responder = Responder(self.netns, TCP_PORTS, UDP_PORTS)
         self.capture = Capture(self.netns)
 
-    def plug(self, host: Machine, interface: str = "eth0", default_route: bool = True) -> None:
-        """Lay the cable to a host and give both ends their addresses and routes."""
+    def plug(self, host: Machine, interface: str = "eth0") -> None:
+        """Lay the cable to a lab host; everything unknown to the host lies behind it."""
+        self._lay(host, interface)
+        host.netns.ip(
+            f"addr add {HOST_V6}/64 dev {interface} nodad",
+            *_neighbours((WEB_V6, OTHER_V6), OUTSIDE_MAC, interface),
+            f"route add default via {WEB}",
+            f"route add default via {WEB_V6}",
+        )
+        self.netns.ip(
+            *(f"addr add {ip}/64 dev eth0 nodad" for ip in V6),
+            *_neighbours((HOST_V6,), HOST_MAC, "eth0"),
+            f"route add default via {HOST_V6}",
+        )
+
+    def plug_beside(self, host: Machine, interface: str) -> None:
+        """Lay a cable to a machine that has an Internet of its own: IPv4, and no default route."""
+        self._lay(host, interface)
+
+    def _lay(self, host: Machine, interface: str) -> None:
         self.netns.run("ip", "link", "delete", "eth0", check=False)  # of a host that went down
         host.netns.ip(
             f"link add {interface} address {HOST_MAC} type veth"
             f" peer name eth0 address {OUTSIDE_MAC} netns {self.netns.path}",
             f"link set {interface} addrgenmode none",
             f"addr add {HOST_V4}/24 dev {interface}",
-            f"addr add {HOST_V6}/64 dev {interface} nodad",
             f"link set {interface} up",
-            *(f"neigh replace {ip} lladdr {OUTSIDE_MAC} dev {interface} nud permanent"
-              for ip in (WEB, OTHER, WEB_V6, OTHER_V6)),
+            *_neighbours((WEB, OTHER), OUTSIDE_MAC, interface),
         )
         self.netns.ip(
             "link set eth0 addrgenmode none",
             *(f"addr add {ip}/24 dev eth0" for ip in (WEB, OTHER)),
             f"addr add {FAR}/32 dev eth0",
-            *(f"addr add {ip}/64 dev eth0 nodad" for ip in V6),
             "link set eth0 up",
-            *(f"neigh replace {ip} lladdr {HOST_MAC} dev eth0 nud permanent"
-              for ip in (HOST_V4, HOST_V6)),
+            *_neighbours((HOST_V4,), HOST_MAC, "eth0"),
             f"route add default via {HOST_V4}",
-            f"route add default via {HOST_V6}",
         )
-        if default_route:
-            host.netns.ip(f"route add default via {WEB}", f"route add default via {WEB_V6}")
 
     def close(self) -> None:
         """Stop the servers and let the namespace go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .engine import Docker, get
@@ -11,6 +12,7 @@ NAME = "netenforce/driver:latest"
 DAEMON = "netenforced"
 CONTROL = "/run/netenforce/control.sock"
 STATE = "/var/lib/netenforce"
+DIALLED = 1.0  # seconds
 
 
 class Plugin:
@@ -36,6 +38,12 @@ class Plugin:
         """Whether the engine has it enabled."""
         shown = self.docker("plugin", "inspect", "-f", "{{.Enabled}}", NAME, check=False)
         return shown.out.strip() == "true"
+
+    def mend(self) -> None:
+        """Bring it back after a test that lost it."""
+        if not self.enabled():
+            self.install()
+        self.wait()
 
     def pids(self) -> list[int]:
         """The daemon's process ids, as its host counts them."""
@@ -64,8 +72,19 @@ class Plugin:
             timeout=30,
         )
 
+    def _age(self) -> float:
+        """Seconds since the daemon was started."""
+        stat = self.host.path(f"/proc/{self.pid}/stat").read_text()
+        ticks = int(stat.rpartition(")")[2].split()[19])  # field 22, starttime: proc(5)
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return uptime - ticks / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
-        """End the daemon with SIGKILL; the engine starts it again by itself."""
+        """End the daemon with SIGKILL; the engine starts it again by itself.
+
+        But it gives up a plugin that ends before it was dialled, half a second after its start.
+        """
+        wait_until(lambda: self._age() > DIALLED, "the engine to have dialled the daemon")
         self.host.run("kill", "-9", str(self.pid))
 
     def kill_and_wait(self) -> None:
