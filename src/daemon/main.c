@@ -7,6 +7,7 @@
 #include <netenforce/control.h>
 #include <netenforce/driver.h>
 #include <netenforce/http.h>
+#include <netenforce/link_watch.h>
 #include <netenforce/remote.h>
 #include <netenforce/version.h>
 #include <signal.h>
@@ -30,8 +31,10 @@ struct daemon {
     unsigned server_count;
     int signals;
     int timer;
+    int watch; /* tells of changes to links */
     bool ticking;
-    bool complained; /* the failure that the log tells of already still lasts */
+    bool links_changed; /* since the last repair, by whomever: a container can do it, too */
+    bool complained;    /* the failure that the log tells of already still lasts */
 };
 
 /* tick_when_needed() - Check while there is something to guard or to mend, sleep otherwise. */
@@ -52,15 +55,22 @@ static void on_tick(void *context) {
     struct ne_error err;
     loop_timer_drain(daemon->timer);
 
-    int checked = ne_driver_check(&daemon->driver, &report, &err);
-    if (checked == 0 && report.differences == 0 && !daemon->driver.unsettled) {
-        daemon->complained = false;
-    } else if (ne_driver_repair(&daemon->driver, &err) < 0) {
-        if (!daemon->complained)
-            ne_err("repair: %s; it is tried again every %d ms", err.text, CHECK_EVERY_MS);
-        daemon->complained = true;
-    }
+    bool whole = !daemon->links_changed && !daemon->driver.unsettled &&
+                 ne_driver_check(&daemon->driver, &report, &err) == 0 && report.differences == 0;
+    daemon->links_changed = false;
+    bool failed = !whole && ne_driver_repair(&daemon->driver, &err) < 0;
+    if (failed && !daemon->complained)
+        ne_err("repair: %s; it is tried again every %d ms", err.text, CHECK_EVERY_MS);
+    daemon->complained = failed;
     tick_when_needed(daemon);
+}
+
+/* on_link_event() - Only noted: the next tick acts on it. So a container that sets its end up
+ * and down all day costs two repairs a second and no more. */
+static void on_link_event(void *context) {
+    struct daemon *daemon = context;
+    if (ne_link_watch_drain(daemon->watch))
+        daemon->links_changed = true;
 }
 
 static void on_signal(void *context) {
@@ -148,9 +158,12 @@ static int open_loop(struct daemon *daemon, struct ne_error *err) {
     const struct loop_source signals = {
         .fd = daemon->signals, .ready = on_signal, .context = daemon};
     const struct loop_source timer = {.fd = daemon->timer, .ready = on_tick, .context = daemon};
-    if (loop_add(&daemon->loop, signals, err) < 0 || loop_add(&daemon->loop, timer, err) < 0)
+    if (loop_add(&daemon->loop, signals, err) < 0 || loop_add(&daemon->loop, timer, err) < 0 ||
+        ne_link_watch_open(&daemon->watch, err) < 0)
         return -1;
-    return 0;
+    const struct loop_source watch = {
+        .fd = daemon->watch, .ready = on_link_event, .context = daemon};
+    return loop_add(&daemon->loop, watch, err);
 }
 
 static int open_sockets(struct daemon *daemon, struct ne_error *err) {
@@ -198,13 +211,15 @@ static void end(struct daemon *daemon) {
         daemon->store->ops->close(daemon->store);
     if (daemon->timer >= 0)
         (void)close(daemon->timer);
+    if (daemon->watch >= 0)
+        (void)close(daemon->watch);
     if (daemon->signals >= 0)
         (void)close(daemon->signals);
     loop_close(&daemon->loop);
 }
 
 int main(int argc, char **argv) {
-    struct daemon daemon = {.signals = -1, .timer = -1, .loop.epoll = -1};
+    struct daemon daemon = {.signals = -1, .timer = -1, .watch = -1, .loop.epoll = -1};
     switch (settings_read(&daemon.settings, argc, argv)) {
     case SETTINGS_DONE:
         return 0;

@@ -72,8 +72,10 @@ static void remove_orphans(struct run *run, const struct survey *survey) {
         const struct ne_link_found *link = &survey->found[i];
         const struct ne_endpoint *endpoint = ne_model_endpoint(model, link->owner);
         const struct ne_network *network = ne_model_network(model, link->owner);
+        /* A port whose endpoint has left is down, and waits for DeleteEndpoint: the engine may be
+         * taking its other end out of the container at this moment. */
         bool wanted = link->kind == NE_LINK_PORT
-                          ? endpoint != NULL && endpoint->joined
+                          ? endpoint != NULL
                           : network != NULL && strcmp(network->bridge, link->name) == 0;
         if (wanted)
             continue;
@@ -112,9 +114,12 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_error *err) {
 
     bool surveyed = driver->link->ops->survey(driver->link, note, &survey, &why) == 0;
     step(&run, surveyed ? 0 : -1, &why, "survey of", "links");
-    if (surveyed)
+    /* What belongs to nobody goes while the old rules still stand: a bridge of a name of its own
+     * is closed by a rule that the new ones lack. */
+    if (surveyed) {
         settle_endpoints(&run, &survey);
-
+        remove_orphans(&run, &survey);
+    }
     /* Rules before links: a bridge that comes up finds its fence standing. */
     int enforced = enforce(driver, &report, &why);
     step(&run, enforced, &why, "rules of", "all networks");
@@ -122,8 +127,6 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_error *err) {
         driver->repairs += report.differences;
         ne_warn("%u rules mended, the first: %s", report.differences, report.first);
     }
-    if (surveyed)
-        remove_orphans(&run, &survey);
     /* Without rules no link is brought up: what is up stays closed or as it was. */
     if (enforced == 0)
         ensure_links(&run);

@@ -7,6 +7,11 @@ static struct nlmsghdr *header_of(struct ne_request *request) {
     return (struct nlmsghdr *)(void *)request->buffer;
 }
 
+/* MNL_ALIGN() would mix signed and unsigned. */
+static size_t aligned_size(size_t size) {
+    return (size + MNL_ALIGNTO - 1) / MNL_ALIGNTO * MNL_ALIGNTO;
+}
+
 void *ne_request_header(struct ne_request *request) {
     return mnl_nlmsg_get_payload(header_of(request));
 }
@@ -40,7 +45,7 @@ void ne_put_text(struct ne_request *request, uint16_t type, const char *text) {
 
 void ne_put_space(struct ne_request *request, size_t size) {
     struct nlmsghdr *header = header_of(request);
-    uint32_t aligned = ((uint32_t)size + MNL_ALIGNTO - 1) / MNL_ALIGNTO * MNL_ALIGNTO;
+    uint32_t aligned = (uint32_t)aligned_size(size);
     if (aligned > NE_REQUEST_SIZE - header->nlmsg_len) {
         request->overflow = true;
         return;
@@ -80,8 +85,12 @@ void ne_attrs_of_message(const struct nlmsghdr *message, size_t header_size,
     struct attr_table into = {.entries = table, .max = max};
     for (unsigned i = 0; i <= max; i++)
         table[i] = NULL;
-    if (mnl_nlmsg_get_payload_len(message) >= header_size)
-        (void)mnl_attr_parse(message, (unsigned)header_size, keep, &into);
+    /* mnl_attr_parse() would take a length that is no multiple of four as rounded up. */
+    size_t size = mnl_nlmsg_get_payload_len(message);
+    size_t skip = aligned_size(header_size);
+    if (size > skip)
+        (void)mnl_attr_parse_payload(mnl_nlmsg_get_payload_offset(message, header_size),
+                                     size - skip, keep, &into);
 }
 
 void ne_attrs_of_nest(const struct nlattr *nest, const struct nlattr **table, uint16_t max) {

@@ -238,8 +238,8 @@ static int make(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_
     int status = ne_batch_send(rtnl, &batch, err);
     if (status == 0 && !state->found)
         status = ne_fail(err, NE_KERNEL, "interface %s: it vanished as it was made", bridge->name);
-    if (status != 0 && creation->answered && creation->error == 0)
-        (void)ne_link_delete(rtnl, 0, bridge->name, NULL);
+    if (status != 0)
+        ne_link_undo(rtnl, creation, bridge->name, NE_LINK_BRIDGE, bridge->owner);
     return status;
 }
 

@@ -205,6 +205,17 @@ const char *ne_alias(enum ne_link_kind kind, const char *owner, char out[static 
     return out;
 }
 
+void ne_link_undo(struct ne_rtnl *rtnl, const struct ne_request *creation, const char *name,
+                  enum ne_link_kind kind, const char *owner) {
+    struct ne_link_state state;
+    if (creation->answered && creation->error != 0)
+        return;
+    if (ne_link_get(rtnl, 0, name, &state, NULL) != 0 || !state.found)
+        return;
+    if (creation->answered || ne_link_is(&state, name, kind, owner))
+        (void)ne_link_delete(rtnl, state.index, name, NULL);
+}
+
 /* What stands behind @mark in @alias, if it is an id; else NULL. */
 static const char *marked(const char *alias, const char *mark) {
     size_t length = strlen(mark);

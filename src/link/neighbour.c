@@ -115,6 +115,7 @@ int ne_rtnl_port_quench(struct ne_link *link, const struct ne_port *port, struct
     ne_request_get_link(&batch, 0, port->bridge, &bridge);
     if (ne_batch_send(rtnl, &batch, err) != 0)
         return -1;
+    bridge.found = bridge.found && strcmp(bridge.name, port->bridge) == 0;
     if (here.found && !ne_link_is(&here, port->name, NE_LINK_PORT, port->owner))
         return ne_link_conflict(&here, "this endpoint's", err);
 

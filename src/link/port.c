@@ -202,8 +202,8 @@ static int make(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
         status = ne_fail(err, NE_KERNEL, "interface %s: it vanished as it was made", port->name);
     if (status == 0)
         status = check_kernel(rtnl, &scene->here, err);
-    if (status != 0 && creation->answered && creation->error == 0)
-        (void)ne_link_delete(rtnl, 0, port->name, NULL);
+    if (status != 0)
+        ne_link_undo(rtnl, creation, port->name, NE_LINK_PORT, port->owner);
     memset(&scene->peer, 0, sizeof(scene->peer)); /* it is as it was made */
     return status;
 }
@@ -252,7 +252,8 @@ static int look(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
     if (!scene->bridge.found)
         return ne_fail(err, NE_NOT_FOUND, "interface %s: its bridge %s does not exist", port->name,
                        port->bridge);
-    if (ne_link_owner(&scene->bridge, network) != NE_LINK_BRIDGE)
+    if (ne_link_owner(&scene->bridge, network) != NE_LINK_BRIDGE ||
+        strcmp(scene->bridge.name, port->bridge) != 0)
         return ne_link_conflict(&scene->bridge, "a bridge of ours", err);
     /* That entry would take the host's own frames away from it: fdb_add_entry(). */
     if (ne_mac_equal(&scene->bridge.mac, &port->mac))
@@ -283,6 +284,7 @@ int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct
         return -1;
     if (mend(rtnl, port, &scene, err) == 0)
         return 0;
+    (void)ne_rtnl_port_quench(link, port, NULL); /* its neighbours would outlive it */
     (void)ne_link_delete(rtnl, scene.here.index, port->name, NULL);
     return -1;
 }

@@ -42,7 +42,7 @@ struct ne_rtnl *ne_rtnl_of(struct ne_link *link);
 
 /* --- rtnl.c: the socket ------------------------------------------------------------- */
 
-#define NE_REQUEST_SIZE   768 /* the longest, making a pair, takes about 300 */
+#define NE_REQUEST_SIZE   768 /* the longest, a port's guard, takes up to 720 */
 #define NE_BATCH_MAX      20
 #define NE_TOLERATED_MAX  6
 #define NE_KERNEL_SAYS    128
@@ -194,6 +194,12 @@ int ne_link_get(struct ne_rtnl *rtnl, int index, const char *name, struct ne_lin
 
 /* ne_link_delete() - Delete a link (a pair, if it is a veth). Gone already is success. */
 int ne_link_delete(struct ne_rtnl *rtnl, int index, const char *name, struct ne_error *err);
+
+/* ne_link_undo() - Delete the link @name if the request @creation made it. Where its answer was
+ * lost, the alias tells, which went with it in the same send.
+ */
+void ne_link_undo(struct ne_rtnl *rtnl, const struct ne_request *creation, const char *name,
+                  enum ne_link_kind kind, const char *owner);
 
 /* ne_link_parse() - Read a link message. Return: false if it is none or malformed. */
 bool ne_link_parse(const struct nlmsghdr *message, struct ne_link_state *state);

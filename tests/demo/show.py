@@ -86,7 +86,9 @@ class Show:
             flows = [flow for flow in proxy.flows()[before:] if flow.url == wanted]
             worked = result.status == 0 and len(flows) == 1
             answer = result.out.strip() or result.err.strip()
-            log = f"flow log: {flows[0].method} {flows[0].status}" if flows else "not in the flow log"
+            log = (
+                f"flow log: {flows[0].method} {flows[0].status}" if flows else "not in the flow log"
+            )
             lines.append((worked, (wanted, f'"{answer}"', log)))
         rows(lines)
         return all(worked for worked, _ in lines)
@@ -97,17 +99,33 @@ class Show:
         port = self._stage.proxy.port
 
         def to(address: str, dport: int, proto: int = 17) -> Callable[[Packet], bool]:
-            return lambda packet: (packet.dst, packet.dport, packet.proto) == (address, dport, proto)
+            return lambda packet: (packet.dst, packet.dport, packet.proto) == (
+                address,
+                dport,
+                proto,
+            )
 
         return [
-            Way("another port of the host", f"{gateway}:{LISTENING}/tcp",
-                tcp(gateway, LISTENING), to(gateway, LISTENING, TCP)),
+            Way(
+                "another port of the host",
+                f"{gateway}:{LISTENING}/tcp",
+                tcp(gateway, LISTENING),
+                to(gateway, LISTENING, TCP),
+            ),
             Way("an outside TCP port", f"{OTHER}:80/tcp", tcp(OTHER, 80), to(OTHER, 80, TCP)),
             Way("UDP 53 outside", f"{WEB}:53/udp", udp(WEB, 53), to(WEB, 53)),
-            Way("the proxy's port on an outside host", f"{WEB}:{port}/tcp",
-                tcp(WEB, port), to(WEB, port, TCP)),
-            Way("a raw frame with a false source", f"{false} > {OTHER}:53/udp",
-                raw(frame), to(OTHER, 53)),
+            Way(
+                "the proxy's port on an outside host",
+                f"{WEB}:{port}/tcp",
+                tcp(WEB, port),
+                to(WEB, port, TCP),
+            ),
+            Way(
+                "a raw frame with a false source",
+                f"{false} > {OTHER}:53/udp",
+                raw(frame),
+                to(OTHER, 53),
+            ),
         ]
 
     def _try(self, container: Container, ways: list[Way]) -> list[Tried]:
@@ -151,7 +169,9 @@ class Show:
         )
         totals = self._outside_totals()
         say()
-        rows([(not count, (f"outside, {address}", f"{count} packets")) for address, count in totals])
+        rows(
+            [(not count, (f"outside, {address}", f"{count} packets")) for address, count in totals]
+        )
         return all(one.refused for one in tried) and not any(count for _, count in totals)
 
     def _outside_totals(self) -> list[tuple[str, int]]:
@@ -169,7 +189,9 @@ class Show:
             gateway = str(endpoint["Gateway"])
             [mac] = [
                 line.split("lladdr ")[1].split()[0]
-                for line in container.sh(f"ping -c1 -w1 {gateway} >/dev/null; ip neigh").out.splitlines()
+                for line in container.sh(
+                    f"ping -c1 -w1 {gateway} >/dev/null; ip neigh"
+                ).out.splitlines()
                 if line.startswith(f"{gateway} ")
             ]
             with self._listener(gateway):

@@ -137,4 +137,3 @@ def _free_port() -> int:
         with contextlib.suppress(OSError), socket.create_server(("", port)):
             return port
     raise StageError(f"each of the ports {PORTS} is in use here: free one of them")
-

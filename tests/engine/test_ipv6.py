@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import Container, Lab, Scene, ping, raw, tcp, udp
+from lab import Attempt, Container, Lab, Scene, ping, raw, tcp, udp
 from lab.firewall import link
 from lab.frames import ping6_frame, syn_frame, udp_frame
 from lab.outside import HOST_V6, OTHER_V6, WEB, WEB_V6
@@ -75,7 +75,7 @@ def test_proxy_over_ipv4(six: Scene) -> None:
     ],
     ids=str,
 )
-def test_refused(six: Scene, listeners: Responder, neighbour: Container, way) -> None:
+def test_refused(six: Scene, listeners: Responder, neighbour: Container, way: Attempt) -> None:
     six.attempt(way, neighbours=[neighbour]).assert_refused()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import Container, Delivered, Lab, lookup, ping, raw, tcp, udp
+from lab import Attempt, Container, Delivered, Lab, Scene, lookup, ping, raw, tcp, udp
 from lab.frames import echo_reply_frame
 from lab.outside import FAR, HOST_V4, OTHER, WEB
 from lab.packet import ICMP
@@ -21,17 +21,18 @@ def leaky(lab: Lab) -> Iterator[Container]:
 
 
 @pytest.mark.parametrize(
-    "attempt", [tcp(OTHER, 80), tcp(WEB, 8080), tcp(FAR, 443), udp(WEB, 53), udp(FAR, 53), ping(OTHER)],
+    "attempt",
+    [tcp(OTHER, 80), tcp(WEB, 8080), tcp(FAR, 443), udp(WEB, 53), udp(FAR, 53), ping(OTHER)],
     ids=str,
 )
-def test_outside_sees_and_answers(lab, leaky, attempt) -> None:
+def test_outside_sees_and_answers(lab: Lab, leaky: Container, attempt: Attempt) -> None:
     lab.outside.capture.forget()
     [outcome] = leaky.probe(attempt)
     assert outcome.reached, str(outcome)
     assert lab.outside.capture.packets(lambda packet: packet.dst == attempt.address)
 
 
-def test_outside_sees_a_false_source(lab, leaky) -> None:
+def test_outside_sees_a_false_source(lab: Lab, leaky: Container) -> None:
     gateway = leaky.sh("ip neigh; ping -c1 -w1 172.17.0.1 >/dev/null; ip neigh").out
     mac = gateway.split("lladdr ")[1].split()[0]
     frame = echo_reply_frame(leaky.mac, mac, "172.17.0.99", OTHER)
@@ -40,7 +41,7 @@ def test_outside_sees_a_false_source(lab, leaky) -> None:
     assert lab.outside.capture.packets(lambda packet: packet.dst == OTHER and packet.proto == ICMP)
 
 
-def test_outside_sees_lookups(lab) -> None:
+def test_outside_sees_lookups(lab: Lab) -> None:
     """On the default bridge a container asks the host's resolver itself."""
     container = lab.engine.start()
     lab.outside.capture.forget()
@@ -49,7 +50,7 @@ def test_outside_sees_lookups(lab) -> None:
     assert lab.outside.capture.packets(lambda packet: packet.dport == 53)
 
 
-def test_host_stack_sees_what_is_delivered(lab, leaky) -> None:
+def test_host_stack_sees_what_is_delivered(lab: Lab, leaky: Container) -> None:
     with Delivered(lab.host.netns) as delivered:
         [outcome] = leaky.probe(tcp(HOST_V4, 9))
         assert outcome.end == "refused"  # nobody listens, but the host was asked
@@ -58,7 +59,7 @@ def test_host_stack_sees_what_is_delivered(lab, leaky) -> None:
         assert {packet.dst for packet in seen} == {HOST_V4, "172.17.0.1"}
 
 
-def test_neighbour_sees(lab, leaky) -> None:
+def test_neighbour_sees(lab: Lab, leaky: Container) -> None:
     neighbour = lab.engine.start()
     with neighbour.capture() as capture:
         [outcome] = leaky.probe(udp(neighbour.address, 9))
@@ -67,18 +68,19 @@ def test_neighbour_sees(lab, leaky) -> None:
     neighbour.remove()
 
 
-def test_a_steady_container_is_seen(lab) -> None:
+def test_a_steady_container_is_seen(lab: Lab) -> None:
     """What knocks without pause in the tests of restarts would be seen outside and on the host."""
-    scene = Scene(lab, lab.engine.network("open", driver="bridge"))
-    steady = scene.start_steady(gateway="172.17.0.1", options=("--network", "bridge"))
-    with scene.watch() as verdict:
-        scene.container.wait_for_log(steady)
+    options = ("-o", "com.docker.network.bridge.name=open0")
+    scene = Scene(lab, lab.engine.network("open", *options, driver="bridge"))
+    steady = scene.start_steady()
+    with scene.watch([scene.container]) as verdict:
+        steady.wait_for_line()
     steady.remove()
     scene.remove()
     assert verdict.outside and verdict.host
 
 
-def test_internal_network_lets_nothing_out(lab) -> None:
+def test_internal_network_lets_nothing_out(lab: Lab) -> None:
     """The other way round: what Docker itself keeps in is not counted."""
     lab.engine.network("inner", "--internal", driver="bridge")
     container = lab.engine.start("--network", "inner")
@@ -90,7 +92,7 @@ def test_internal_network_lets_nothing_out(lab) -> None:
     lab.engine("network", "rm", "inner")
 
 
-def test_nothing_is_lost_in_a_flood(lab, leaky) -> None:
+def test_nothing_is_lost_in_a_flood(lab: Lab, leaky: Container) -> None:
     lab.outside.capture.forget()
     count = 2000
     script = (
@@ -101,7 +103,7 @@ def test_nothing_is_lost_in_a_flood(lab, leaky) -> None:
     assert len(lab.outside.capture.packets(lambda packet: packet.dport == 9)) == count
 
 
-def test_proxy_logs_flows(lab, leaky) -> None:
+def test_proxy_logs_flows(lab: Lab, leaky: Container) -> None:
     proxy = f"http://{HOST_V4}:{lab.proxy.port}"
     before = len(lab.proxy.flows())
     assert leaky.curl(f"http://{WEB}/plain", "-x", proxy).out == "hello from outside\n"

@@ -79,7 +79,9 @@ def test_by_raw_frames(street: Street) -> None:
             frames.append(syn_frame(mac, dst_mac, address, to, PORT))
             frames.append(arp_frame(mac, dst_mac, address, to))
             frames.append(arp_frame(mac, dst_mac, street.scene.network.gateway, to, reply=True))
-            frames += [ether(mac, dst_mac, bytes(60), kind) for kind in (0x88CC, 0x8100, 0x1234, 60)]
+            frames += [
+                ether(mac, dst_mac, bytes(60), kind) for kind in (0x88CC, 0x8100, 0x1234, 60)
+            ]
             frames.append(udp_frame("02:42:de:ad:be:ef", dst_mac, address, to, PORT))
     verdict = street.scene.attempt(raw(*frames), neighbours=street.all)
     verdict.assert_nothing_arrived()

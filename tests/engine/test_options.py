@@ -27,9 +27,7 @@ def second(lab: Lab) -> Iterator[Responder]:
 def test_ip_and_mac_address(clean: Lab, create: Create) -> None:
     network = create("--subnet", "10.66.0.0/24")
     address, mac = "10.66.0.40", "02:66:00:00:00:40"
-    container = clean.engine.start(
-        "--network", network.name, "--ip", address, "--mac-address", mac
-    )
+    container = clean.engine.start("--network", network.name, "--ip", address, "--mac-address", mac)
     shown = container.exec("ip", "-o", "addr", "show", "eth0").out
     assert f"inet {address}/24" in shown
     assert mac in container.exec("ip", "link", "show", "eth0").out
@@ -196,12 +194,11 @@ def test_pool_over_the_hosts_own_subnet(clean: Lab) -> None:
 def test_several_networks_at_once(clean: Lab, create: Create) -> None:
     networks = [create() for _ in range(4)]
     assert len({network.subnet for network in networks}) == 4
-    scenes = [
-        Scene(clean, network) for network in networks
-    ]
+    scenes = [Scene(clean, network) for network in networks]
     for scene, other in zip(scenes, [*scenes[1:], scenes[0]], strict=True):
         scene.assert_proxy_works()
         scene.attempt(
-            tcp(other.network.gateway, 8080), tcp(other.container.address, 8080),
+            tcp(other.network.gateway, 8080),
+            tcp(other.container.address, 8080),
             neighbours=[other.container],
         ).assert_refused()

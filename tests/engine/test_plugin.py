@@ -29,9 +29,11 @@ def test_disabled_and_enabled(scene: Scene, plugin: Plugin) -> None:
     engine = scene.lab.engine
     steady = scene.start_steady()
     with scene.watch([scene.container], proxy_in_use=True) as verdict:
+        steady.wait_for_line()
         engine("plugin", "disable", "-f", NAME)
         assert not plugin.pids()
         scene.assert_proxy_works()
+        steady.wait_for_line()
         engine("plugin", "enable", NAME)
         plugin.wait()
         scene.assert_proxy_works()
@@ -48,7 +50,9 @@ def test_upgraded(scene: Scene, plugin: Plugin) -> None:
     with scene.watch([scene.container], proxy_in_use=True) as verdict:
         engine("plugin", "rm", "-f", NAME)
         scene.assert_proxy_works()
+        steady.wait_for_line()
         plugin.install()
+        steady.wait_for_line()
         scene.assert_proxy_works()
     verdict.assert_nothing_arrived()
     steady.remove()

@@ -40,15 +40,6 @@ def wait_running(container: Container) -> None:
     wait_until(container.running, "the container to run again", timeout=30)
 
 
-def wait_knocking(container: Container) -> None:
-    """Wait until a steady container has made some rounds."""
-    seen = len(container.docker.out("logs", container.id).splitlines())
-    wait_until(
-        lambda: len(container.docker.out("logs", container.id).splitlines()) > seen,
-        "the steady container to knock",
-    )
-
-
 @pytest.fixture
 def quiet(scene: Scene) -> Scene:
     """The only container is a steady one: attempts would mix with its packets otherwise."""
@@ -59,11 +50,11 @@ def quiet(scene: Scene) -> Scene:
 def test_daemon_killed(scene: Scene, plugin: Plugin) -> None:
     steady = scene.start_steady()
     with scene.watch([scene.container], proxy_in_use=True) as verdict:
-        wait_knocking(steady)
+        steady.wait_for_line()
         for _ in range(3):
             plugin.kill_and_wait()
             scene.assert_proxy_works()
-        wait_knocking(steady)
+        steady.wait_for_line()
     verdict.assert_nothing_arrived()
     steady.remove()
     check(scene)
@@ -85,7 +76,7 @@ def test_engine_restarted(quiet: Scene, number: int) -> None:
         quiet.lab, quiet.network, engine.start("--network", quiet.network.name, "--restart=always")
     )
     with quiet.watch(proxy_in_use=True) as verdict:
-        wait_knocking(steady)
+        steady.wait_for_line()
         engine.restart(number)
         check_new = time.monotonic()
         fresh = engine.start("--network", quiet.network.name)
@@ -93,7 +84,7 @@ def test_engine_restarted(quiet: Scene, number: int) -> None:
         wait_running(steady)
         wait_running(kept.container)
         kept.assert_proxy_works()
-        wait_knocking(steady)
+        steady.wait_for_line()
     verdict.assert_nothing_arrived()
     fresh.remove()
     steady.remove()
@@ -119,7 +110,7 @@ def test_engine_restarted_with_live_restore(live_restore: Lab, number: int) -> N
     steady = scene.start_steady()
     pid = scene.container.inspect()["State"]["Pid"]
     with scene.watch(proxy_in_use=True) as verdict:
-        wait_knocking(steady)
+        steady.wait_for_line()
         engine.service.signal(number)
         engine.service.wait()
         through = ("curl", "-sS", "--max-time", "5", "-x", scene.proxy, f"http://{WEB}/down")
@@ -127,7 +118,7 @@ def test_engine_restarted_with_live_restore(live_restore: Lab, number: int) -> N
         assert live_restore.host.run(*inside, *through).out == "hello from outside\n"
         engine.start_engine()
         assert scene.container.inspect()["State"]["Pid"] == pid
-        wait_knocking(steady)
+        steady.wait_for_line()
     verdict.assert_nothing_arrived()
     steady.remove()
     check(scene)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
-from lab import Container, Delivered, Lab, Scene, lookup, ping, raw, tcp, udp
+from lab import Attempt, Container, Delivered, Lab, Scene, lookup, ping, raw, tcp, udp
 from lab.container import PROBE, probe_arguments, read_outcomes
 from lab.frames import BROADCAST, arp_frame, ether, ip, syn_frame, udp_frame
 from lab.outside import FAR, HOST_V4, OTHER, WEB
@@ -66,12 +67,12 @@ def published(lab: Lab) -> Iterator[Container]:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_refused(held: Scene, listeners: Responder, published: Container, way) -> None:
+def test_refused(held: Scene, listeners: Responder, published: Container, way: Attempt) -> None:
     if way.address == "127.0.0.1":  # the container's own, where nobody listens
         assert held.container.probe(way)[0].end == "refused"
         return
     address = way.address.replace("BRIDGE", held.network.gateway)
-    attempt = type(way)(way.kind, address, way.port)
+    attempt = dataclasses.replace(way, address=address)
     held.attempt(attempt, neighbours=[published]).assert_refused()
 
 

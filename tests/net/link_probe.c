@@ -11,11 +11,14 @@
  *   overlap pool= [except=]
  *   local   addr=
  *   cycle   (as port) times=   make and remove the pair so often; print microseconds for each
+ *   garble  times=   feed damaged link messages to the parser: for the sanitizers to judge
  *   watch   for each line read from standard input, print whether something of ours changed
  */
 #include <netenforce/link.h>
 #include <netenforce/link_watch.h>
 #include <netenforce/log.h>
+
+#include "../../src/link/rtnl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +131,47 @@ static int cycle(struct ne_link *link, char **args, struct ne_error *err) {
     return 0;
 }
 
+/* Parse a copy of @message that is @size bytes long, in a buffer of just that size, with @damage
+ * bytes changed at random.
+ */
+static void parse_damaged(const struct nlmsghdr *message, size_t size, unsigned damage) {
+    struct ne_link_state state;
+    char owner[NE_ID_SIZE];
+    char *copy = malloc(size);
+    if (copy == NULL)
+        return;
+    memcpy(copy, message, size);
+    for (; damage > 0; damage--)
+        copy[(size_t)rand() % size] = (char)rand();
+    struct nlmsghdr *header = (struct nlmsghdr *)(void *)copy;
+    header->nlmsg_len = (uint32_t)size; /* as mnl_nlmsg_ok() has made sure of */
+    header->nlmsg_type = RTM_NEWLINK;
+    if (ne_link_parse(header, &state))
+        (void)ne_link_owner(&state, owner);
+    free(copy);
+}
+
+static void garble_message(void *context, const struct nlmsghdr *message) {
+    const unsigned *times = context;
+    if (message == NULL)
+        return;
+    for (size_t size = sizeof(*message); size <= message->nlmsg_len; size++)
+        parse_damaged(message, size, 0);
+    for (unsigned i = 0; i < *times; i++)
+        parse_damaged(message, message->nlmsg_len, 1 + i % 16);
+}
+
+static int garble(struct ne_link *link, char **args, struct ne_error *err) {
+    unsigned times = take_number(args, "times");
+    struct ne_batch batch;
+    ne_batch_init(&batch, NULL);
+    struct ne_request *request =
+        ne_batch_add(&batch, RTM_GETLINK, 0, sizeof(struct ifinfomsg), "list the interfaces");
+    request->answer = garble_message;
+    request->context = &times;
+    return ne_rtnl_dump(ne_rtnl_of(link), &batch, err);
+}
+
 static int watch(struct ne_error *err) {
     char line[16];
     int fd;
@@ -195,6 +239,8 @@ static int run(struct ne_link *link, const char *command, char **args, struct ne
         return local(link, args, err);
     if (strcmp(command, "cycle") == 0)
         return cycle(link, args, err);
+    if (strcmp(command, "garble") == 0)
+        return garble(link, args, err);
     if (strcmp(command, "watch") == 0)
         return watch(err);
     (void)fprintf(stderr, "usage: no such command: %s\n", command);

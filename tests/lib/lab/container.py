@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .netns import Netns
-from .process import Result
+from .process import Result, wait_until
 from .receiver import Capture
 
 if TYPE_CHECKING:
@@ -163,6 +163,15 @@ class Container:
     def curl(self, url: str, *options: str) -> Result:
         """Fetch with curl, as its environment says; failures are the caller's to judge."""
         return self.exec("curl", "-sS", "--max-time", "10", *options, url, check=False)
+
+    def wait_for_line(self) -> None:
+        """Wait until its program has printed one more line."""
+
+        def lines() -> int:
+            return len(self.docker.out("logs", self.id).splitlines())
+
+        before = lines()
+        wait_until(lambda: lines() > before, f"container {self.id[:12]} to print a line")
 
     def running(self) -> bool:
         """Whether it runs."""

@@ -22,7 +22,11 @@ SOCKET = "/run/docker.sock"
 
 def docker_command() -> str:
     """The docker command line: Debian's if it is there."""
-    return "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker") or "docker"
+    return (
+        "/usr/bin/docker"
+        if Path("/usr/bin/docker").exists()
+        else shutil.which("docker") or "docker"
+    )
 
 
 class UnixHTTP(http.client.HTTPConnection):
@@ -95,7 +99,7 @@ class Docker:
 
     def load(self, name: str, tar: Path) -> None:
         """Import an image."""
-        self("import", "--change", 'ENV PATH=/usr/bin:/bin', str(tar), name)
+        self("import", "--change", "ENV PATH=/usr/bin:/bin", str(tar), name)
 
     def things(self) -> tuple[set[str], set[str]]:
         """The ids of all containers and all networks that users made."""

@@ -37,4 +37,3 @@ def link(host: Machine, name: str) -> dict[str, Any]:
         host.run("ip", "-json", "-details", "address", "show", "dev", name).out
     )[0]
     return found
-

@@ -90,7 +90,15 @@ class Netns:
 
     def ip(self, *lines: str) -> None:
         """Run lines of ip(8), all in one process."""
-        run("nsenter", f"--net={self.path}", "--", "ip", "-batch", "-", stdin="\n".join(lines) + "\n")
+        run(
+            "nsenter",
+            f"--net={self.path}",
+            "--",
+            "ip",
+            "-batch",
+            "-",
+            stdin="\n".join(lines) + "\n",
+        )
 
     def sysctl(self, **values: object) -> None:
         """Set net.* switches: sysctl(ipv4__ip_forward=1) is net.ipv4.ip_forward; __ is the dot."""

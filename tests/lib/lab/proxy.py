@@ -27,7 +27,12 @@ class Proxy:
     """A mitmdump that listens on a port of a host (by default, of all of its addresses)."""
 
     def __init__(
-        self, host: Machine, trusted: Path, port: int = 8080, address: str = "", name: str = "mitmdump"
+        self,
+        host: Machine,
+        trusted: Path,
+        port: int = 8080,
+        address: str = "",
+        name: str = "mitmdump",
     ) -> None:
         self.port = port
         self._address = address

@@ -177,7 +177,9 @@ class Delivered(Receiver):
 
     def packets(self, wanted: Callable[[Packet], bool] = lambda _: True) -> list[Packet]:
         return super().packets(
-            lambda packet: not packet.src.startswith("127.") and packet.src != "::1" and wanted(packet)
+            lambda packet: not packet.src.startswith("127.")
+            and packet.src != "::1"
+            and wanted(packet)
         )
 
 
