@@ -80,8 +80,8 @@ struct ne_link_ops {
     /* overlap - Look for a unicast route (any table but local) that shares an address
      * with @pool. Not counted: default routes and their halves (length 0 and 1)
      * and routes out of the interface @except (may be NULL).
-     * *@found is set to such a route's destination, @device to its interface's name; or
-     * found->addr.family is NE_NONE.
+     * *@found is set to such a route's destination, @device to its interface's name (empty for
+     * a nexthop object that names none); or found->addr.family is NE_NONE.
      */
     int (*overlap)(struct ne_link *link, const struct ne_prefix *pool, const char *except,
                    struct ne_prefix *found, char device[static NE_IFNAME_SIZE],

@@ -175,7 +175,7 @@ static void plan_mend(struct ne_batch *batch, const struct ne_link_state *state,
             ne_put(request, IFLA_ADDRESS, sizeof(bridge->mac.bytes), bridge->mac.bytes);
         (void)ne_put_inet(request, state, bridge_settings, NE_COUNT_OF(bridge_settings));
     }
-    if (state->has_inet6 && state->gen_mode != IN6_ADDR_GEN_MODE_NONE)
+    if (state->makes_addresses)
         ne_request_no_ipv6_addresses(batch, state->index, NULL);
 }
 
@@ -214,7 +214,8 @@ static int mend(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
 
 /* Make the bridge, down and without addresses, and read back what it has become.
  * IFLA_IFALIAS and IFLA_AF_SPEC are not heeded when a link is made (rtnl_create_link(),
- * net/core/rtnetlink.c), but must be there before anyone else can look: same send.
+ * net/core/rtnetlink.c), but must be there before anyone else can look: same send. They go by name,
+ * the index not being known yet: that nobody had a link of this name was asked just before.
  */
 static int make(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_link_state *state,
                 struct ne_error *err) {

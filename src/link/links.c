@@ -17,13 +17,11 @@ static const char endpoint_mark[] = "netenforce endpoint ";
 
 static void parse_bridge(const struct nlattr *data, struct ne_link_state *state) {
     const struct nlattr *attrs[IFLA_BR_MCAST_SNOOPING + 1];
-    uint8_t snooping;
-    uint32_t stp;
+    uint8_t snooping = 0;
+    uint32_t stp = 0;
     ne_attrs_of_nest(data, attrs, IFLA_BR_MCAST_SNOOPING);
-    state->has_snooping = ne_attr_u8(attrs[IFLA_BR_MCAST_SNOOPING], &snooping);
-    state->has_stp = ne_attr_u32(attrs[IFLA_BR_STP_STATE], &stp);
-    state->snooping = state->has_snooping && snooping != 0;
-    state->stp = state->has_stp && stp != 0;
+    state->snooping = ne_attr_u8(attrs[IFLA_BR_MCAST_SNOOPING], &snooping) && snooping != 0;
+    state->stp = ne_attr_u32(attrs[IFLA_BR_STP_STATE], &stp) && stp != 0;
 }
 
 static void parse_port_flags(const struct nlattr *data, struct ne_link_state *state) {
@@ -67,7 +65,9 @@ static void parse_settings(const struct nlattr *spec, struct ne_link_state *stat
 
     state->has_inet6 = families[AF_INET6] != NULL;
     ne_attrs_of_nest(families[AF_INET6], inet6, IFLA_INET6_MAX);
-    state->has_gen_mode = ne_attr_u8(inet6[IFLA_INET6_ADDR_GEN_MODE], &state->gen_mode);
+    uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
+    state->makes_addresses =
+        ne_attr_u8(inet6[IFLA_INET6_ADDR_GEN_MODE], &mode) && mode != IN6_ADDR_GEN_MODE_NONE;
     if (inet6[IFLA_INET6_CONF] != NULL) {
         const char *values = mnl_attr_get_payload(inet6[IFLA_INET6_CONF]);
         size_t count = mnl_attr_get_payload_len(inet6[IFLA_INET6_CONF]) / sizeof(uint32_t);

@@ -3,9 +3,9 @@
  * DOC: the order
  *
  * The host's end comes up last, when all that binds it is in force: until then the bridge takes
- * nothing from it (br_handle_frame() passes by a port in state disabled). Making a pair takes two
+ * nothing from it (br_handle_frame() passes by a port in state disabled). Making a pair takes three
  * sends: the pair with its alias, flags and settings, which are read back by the same send; then,
- * by the index so learnt, its entries and "up".
+ * by the index so learnt, its entries and its guard; then "up", if all that succeeded.
  */
 #include "rtnl.h"
 
@@ -84,16 +84,18 @@ static int check_kernel(struct ne_rtnl *rtnl, const struct ne_link_state *here,
                        here->name);
     if (!here->has_port_flag[IFLA_BRPORT_LOCKED] && !rtnl->warned_locked) {
         rtnl->warned_locked = true;
-        ne_warn("this kernel's bridges have no locked ports (Linux 5.18): frames with a forged "
-                "source MAC address reach the bridge and are dropped by the firewall rules only");
+        ne_warn(
+            "this kernel's bridges have no locked ports (Linux 5.18): against forged source MAC "
+            "addresses stand only the guard on each port and the firewall rules");
     }
     return 0;
 }
 
-/* Append what makes the host's end like @port. The entries are always sent: to replace an entry by
- * its like changes nothing and tells no listener, and asking first would cost more.
+/* Append what makes the host's end like @port, except for being up. The entries are always sent:
+ * to replace an entry by its like changes nothing and tells no listener, and asking first would
+ * cost more. Return: whether the end is up.
  */
-static void plan_mend(struct ne_batch *batch, const struct scene *scene,
+static bool plan_mend(struct ne_batch *batch, const struct scene *scene,
                       const struct ne_port *port) {
     const struct ne_link_state *here = &scene->here, *peer = &scene->peer;
     bool up = (here->flags & IFF_UP) != 0;
@@ -121,7 +123,7 @@ static void plan_mend(struct ne_batch *batch, const struct scene *scene,
         ne_request_flags(request, IFF_NOARP, IFF_NOARP);
         (void)ne_put_inet(request, here, port_settings, NE_COUNT_OF(port_settings));
     }
-    if (here->has_inet6 && here->gen_mode != IN6_ADDR_GEN_MODE_NONE)
+    if (here->makes_addresses)
         ne_request_no_ipv6_addresses(batch, here->index, NULL);
     if (peer->found && !ne_mac_equal(&peer->mac, &port->mac))
         ne_put(ne_request_link(batch, RTM_SETLINK, 0, peer->index, NULL,
@@ -137,16 +139,23 @@ static void plan_mend(struct ne_batch *batch, const struct scene *scene,
     if (scene->bridge.has_inet6 && scene->bridge.disable_ipv6 == 0)
         ne_request_neighbour(batch, scene->bridge.index, &port->addr6, &port->mac);
     ne_request_guard(batch, here->index, port);
-    if (!up)
-        ne_request_flags(ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "bring it up"),
-                         IFF_UP, IFF_UP);
+    return up;
 }
 
 static int mend(struct ne_rtnl *rtnl, const struct ne_port *port, const struct scene *scene,
                 struct ne_error *err) {
     struct ne_batch batch;
     ne_batch_init(&batch, port->name);
-    plan_mend(&batch, scene, port);
+    bool up = plan_mend(&batch, scene, port);
+    if (ne_batch_send(rtnl, &batch, err) != 0)
+        return -1;
+    if (up)
+        return 0;
+    /* On its own: in a batch it would be done also where what stands before it has failed. */
+    ne_batch_init(&batch, port->name);
+    ne_request_flags(
+        ne_request_link(&batch, RTM_SETLINK, 0, scene->here.index, NULL, "bring it up"), IFF_UP,
+        IFF_UP);
     return ne_batch_send(rtnl, &batch, err);
 }
 

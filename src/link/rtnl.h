@@ -143,18 +143,15 @@ struct ne_link_state {
     int master;         /* 0: none */
     int peer;           /* IFLA_LINK: index of a veth's other end; 0: none */
     bool peer_is_apart; /* that index is of another namespace */
-    /* A bridge's own settings; presence apart, since kernels may lack them. */
-    bool has_snooping, has_stp;
-    bool snooping, stp;
+    bool snooping, stp; /* a bridge's own; false where the kernel has none */
     /* A bridge port's flags by IFLA_BRPORT_*. */
     bool has_port_flag[NE_PORT_FLAGS];
     uint8_t port_flag[NE_PORT_FLAGS];
     /* IPv4's settings by IPV4_DEVCONF_*. */
     bool has_inet[NE_INET_CONF];
     uint32_t inet[NE_INET_CONF];
-    bool has_inet6; /* the interface takes part in IPv6 at all */
-    bool has_gen_mode;
-    uint8_t gen_mode;
+    bool has_inet6;       /* the interface takes part in IPv6 at all */
+    bool makes_addresses; /* the kernel would give it IPv6 addresses by itself */
     uint32_t disable_ipv6, accept_ra;
 };
 

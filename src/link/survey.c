@@ -67,6 +67,6 @@ int ne_rtnl_remove(struct ne_link *link, const char *name, const char *owner,
         return 0;
     if (!ne_link_is(&state, name, NE_LINK_BRIDGE, owner) &&
         !ne_link_is(&state, name, NE_LINK_PORT, owner))
-        return ne_link_conflict(&state, "this owner's", err);
+        return ne_link_conflict(&state, "of the network or endpoint that is to go", err);
     return ne_link_delete(rtnl, state.index, name, err);
 }

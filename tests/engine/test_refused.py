@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,6 +17,7 @@ DOCKER0 = "172.17.0.1"
 LISTENING, PUBLISHED = 9000, 9090
 FALSE_MAC = "02:42:de:ad:be:ef"
 LINK_LOCAL_GROUP = "01:80:c2:00:00:0e"
+BUILDERS: list[Callable[[str, str, str, str, int], bytes]] = [udp_frame, syn_frame]
 
 # BRIDGE stands for the bridge's address.
 WAYS = [
@@ -143,7 +144,7 @@ def test_frames_to_the_bridge_group(held: Scene, listeners: Responder) -> None:
     mac, address = held.container.mac, held.container.address
     frames = [
         build(mac, LINK_LOCAL_GROUP, address, target, port)
-        for build in (udp_frame, syn_frame)
+        for build in BUILDERS
         for target in (held.network.gateway, HOST_V4, DOCKER0, WEB)
         for port in (LISTENING, 8080)
     ]

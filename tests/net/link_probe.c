@@ -131,6 +131,13 @@ static int cycle(struct ne_link *link, char **args, struct ne_error *err) {
     return 0;
 }
 
+/* Numerical Recipes' generator: the same damage each time. */
+static unsigned next_random(void) {
+    static uint32_t state = 1;
+    state = state * 1664525u + 1013904223u;
+    return state >> 8;
+}
+
 /* Parse a copy of @message that is @size bytes long, in a buffer of just that size, with @damage
  * bytes changed at random.
  */
@@ -142,7 +149,7 @@ static void parse_damaged(const struct nlmsghdr *message, size_t size, unsigned 
         return;
     memcpy(copy, message, size);
     for (; damage > 0; damage--)
-        copy[(size_t)rand() % size] = (char)rand();
+        copy[next_random() % size] = (char)next_random();
     struct nlmsghdr *header = (struct nlmsghdr *)(void *)copy;
     header->nlmsg_len = (uint32_t)size; /* as mnl_nlmsg_ok() has made sure of */
     header->nlmsg_type = RTM_NEWLINK;

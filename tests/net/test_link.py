@@ -1,292 +1,22 @@
-"""The link edge (src/link) against a real kernel, in namespaces that end with the test.
-
-             host namespace                          a namespace for each container
-    ne-N (bridge, 10.88.0.1/24) --+-- nv-A ======================= eth0 (was nc-A) 10.88.0.2
-                                  +-- nv-B ======================= eth0 (was nc-B) 10.88.0.3
-
-The edge is driven by link_probe, the kernel is asked by ip(8) and bridge(8), and what a container
-can do is judged at the receiver.
-"""
+"""The link edge (src/link): what it makes, mends, leaves alone and finds. See link_probe.py."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import socket
-import struct
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from link_probe import (  # first: it finds lab; fixtures among them
+    BRIDGE, BRIDGE_CONF, BRIDGE_MAC, GATEWAY4, GATEWAY6, NETWORK, OTHER_NETWORK, PROBE,
+    Endpoint, Events, Host, bridge_picture, bridged, endpoint, host, port_picture, whole,
+)  # fmt: skip
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/lib"))
+from lab.netns import Netns
+from lab.process import CommandError
 
-from lab.frames import arp_frame, checksum, ether, ip, packed, ping6_frame, udp_frame  # noqa: E402
-from lab.netns import Netns  # noqa: E402
-from lab.packet import ARP, ICMPV6, IPV6, UDP, Packet  # noqa: E402
-from lab.process import CommandError, Result  # noqa: E402
-from lab.receiver import Capture, Delivered  # noqa: E402
-
-PROBE = str(Path(os.environ.get("BUILD", ROOT / "build")) / "tests/link_probe")
-EVERY_GROUP = 0xFFFFFFFF
-EVENTS = {16: "NEWLINK", 17: "DELLINK", 20: "NEWADDR", 21: "DELADDR", 24: "NEWROUTE",
-          25: "DELROUTE", 28: "NEWNEIGH", 29: "DELNEIGH", 80: "NEWNETCONF", 81: "DELNETCONF"}  # fmt: skip
-
-NETWORK = "0123456789ab" + "5" * 52
-OTHER_NETWORK = "ba9876543210" + "7" * 52
-BRIDGE = "ne-0123456789ab"
-BRIDGE_MAC = "02:4e:45:00:00:01"
-GATEWAY4, GATEWAY6 = "10.88.0.1", "fd00:88::1"
-BROADCAST = "ff:ff:ff:ff:ff:ff"
-LLDP = "01:80:c2:00:00:0e"  # a link-local group: a bridge hands it to the port itself
-
-
-class Events:
-    """What the kernel tells about links, addresses, routes and neighbours from now on."""
-
-    def __init__(self, netns: Netns) -> None:
-        self._sock = netns.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._sock.bind((0, EVERY_GROUP))
-        self._sock.settimeout(10)
-
-    def wait(self, condition: Callable[[], object]) -> None:
-        """Return once the condition holds; it is asked again at each event."""
-        while not condition():
-            self._sock.recv(65536)
-
-    def taken(self) -> list[str]:
-        """The names of the events so far."""
-        return [kind for kind, _ in self.messages()]
-
-    def messages(self) -> list[tuple[str, bytes]]:
-        """The events so far, whole. The kernel queues them before a change returns."""
-        found: list[tuple[str, bytes]] = []
-        self._sock.setblocking(False)
-        while True:
-            try:
-                data = self._sock.recv(65536)
-            except BlockingIOError:
-                self._sock.settimeout(10)
-                return found
-            while len(data) >= 16:
-                length, kind = struct.unpack("=IH", data[:6])
-                found.append((EVENTS.get(kind, str(kind)), data[:length]))
-                data = data[(length + 3) & ~3 :]
-
-
-class Endpoint:
-    """A container's place on the bridge: its arguments for the probe, and its namespace."""
-
-    def __init__(self, host: Host, number: int) -> None:
-        self.host = host
-        self.id = f"{number:012x}" + "e" * 52
-        self.port, self.peer = f"nv-{self.id[:12]}", f"nc-{self.id[:12]}"
-        self.mac = f"02:42:0a:58:00:{number:02x}"
-        self.addr4, self.addr6 = f"10.88.0.{number}", f"fd00:88::{number:x}"
-        self.netns: Netns | None = None
-        self._raw: socket.socket | None = None
-
-    @property
-    def args(self) -> dict[str, object]:
-        """The port as the driver would want it."""
-        return {"name": self.port, "peer": self.peer, "bridge": BRIDGE, "mac": self.mac,
-                "owner": self.id, "mtu": 1400, "addr4": self.addr4, "addr6": self.addr6}  # fmt: skip
-
-    def ensure(self) -> None:
-        """port_ensure, which has to succeed."""
-        self.host.probe("port", **self.args)
-
-    def enter(self) -> Endpoint:
-        """Move the other end into a container, as the engine does; wait until frames pass."""
-        self.netns = Netns.new()
-        self.host.closers.append(self.netns.close)
-        self.host.ns.run("ip", "link", "set", self.peer, "netns", self.netns.path, "name", "eth0")
-        events = Events(self.host.ns)
-        self.netns.ip(
-            f"addr add {self.addr4}/24 dev eth0",
-            f"addr add {self.addr6}/64 dev eth0 nodad",
-            "link set eth0 up",
-        )
-        events.wait(lambda: self.host.port_state(self.port)["state"] == "forwarding")
-        return self
-
-    def without(self, layer: str) -> Endpoint:
-        """Take one of the layers away, so that the others are seen to hold alone."""
-        if layer == "no guard":
-            self.host.ns.run("tc", "qdisc", "del", "dev", self.port, "clsact")
-        elif layer == "no lock":
-            self.host.ns.run("bridge", "link", "set", "dev", self.port, "locked", "off")
-        return self
-
-    def send(self, *frames: bytes) -> None:
-        """Write frames to eth0 as they are."""
-        if self._raw is None:
-            assert self.netns is not None
-            self._raw = self.netns.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            self._raw.bind(("eth0", 0))
-        for frame in frames:
-            self._raw.send(frame)
-
-
-class Host:
-    """The host's namespace."""
-
-    def __init__(self) -> None:
-        self.ns = Netns.new()
-        self.closers: list[Callable[[], None]] = [self.ns.close]
-
-    def close(self) -> None:
-        """Let go of all namespaces."""
-        for closer in self.closers:
-            closer()
-
-    def probe(self, command: str, check: bool = True, **args: object) -> Result:
-        """Run one operation of the edge."""
-        pairs = [f"{name.rstrip('_')}={value}" for name, value in args.items()]
-        return self.ns.run(PROBE, command, *pairs, check=check)
-
-    def refused(self, command: str, code: str, **args: object) -> str:
-        """Run one operation that has to fail with `code`; return what it says."""
-        result = self.probe(command, check=False, **args)
-        assert result.status == 1, result
-        last = result.err.strip().splitlines()[-1]
-        assert last.startswith(f"{code}: "), result
-        return last
-
-    def bridge_args(self, **changes: object) -> dict[str, object]:
-        """A bridge as the driver would want it."""
-        return {"name": BRIDGE, "mac": BRIDGE_MAC, "owner": NETWORK, "mtu": 1400,
-                "gateway4": f"{GATEWAY4}/24", "gateway6": f"{GATEWAY6}/64", **changes}  # fmt: skip
-
-    def bridge(self, **changes: object) -> Result:
-        """bridge_ensure, which has to succeed."""
-        return self.probe("bridge", **self.bridge_args(**changes))
-
-    def json(self, *argv: str) -> list[dict]:
-        """What a command of iproute2 says as JSON, without the empty objects that it adds."""
-        return [entry for entry in json.loads(self.ns.run(*argv).out or "[]") if entry]
-
-    def links(self) -> list[str]:
-        """Names of all links."""
-        return sorted(link["ifname"] for link in self.json("ip", "-j", "link"))
-
-    def link(self, name: str) -> dict:
-        """All that ip(8) knows of a link."""
-        return self.json("ip", "-j", "-d", "link", "show", name)[0]
-
-    def port_state(self, name: str) -> dict:
-        """All that bridge(8) knows of a port."""
-        found = self.json("bridge", "-j", "-d", "link", "show", "dev", name)
-        return found[0] if found else {}
-
-    def addresses(self, name: str) -> set[str]:
-        """Addresses with their prefix length and the marks that matter."""
-        found = self.json("ip", "-j", "addr", "show", name)[0]["addr_info"]
-        marks = ("tentative", "dadfailed", "nodad")
-        return {
-            " ".join([f"{a['local']}/{a['prefixlen']}", *(m for m in marks if a.get(m))])
-            for a in found
-        }
-
-    def neighbours(self, name: str = BRIDGE) -> set[str]:
-        """Neighbours of an interface that have a MAC address."""
-        return {
-            f"{n['dst']} {n['lladdr']} {' '.join(n['state'])}"
-            for n in self.json("ip", "-j", "neigh", "show", "dev", name)
-            if "lladdr" in n
-        }
-
-    def forwarding(self) -> set[str]:
-        """The bridge's static entries and those that it learnt."""
-        return {
-            f"{f['mac']} {f['ifname']} {f['state']}"
-            for f in self.json("bridge", "-j", "fdb", "show", "br", BRIDGE)
-            if f.get("master") == BRIDGE and f["state"] != "permanent"
-        }
-
-    def conf(self, name: str, *keys: str) -> dict[str, str]:
-        """Settings under /proc/sys/net, such as ipv4/conf/NAME/rp_filter by "ipv4.rp_filter"."""
-
-        def read() -> dict[str, str]:
-            paths = {k: Path("/proc/sys/net", *k.split(".")[:1], "conf", name, k.split(".")[1]) for k in keys}
-            return {k: p.read_text().strip() for k, p in paths.items()}
-
-        return self.ns.call(read)
-
-
-BRIDGE_CONF = {
-    "ipv4.route_localnet": "0", "ipv4.proxy_arp": "0", "ipv4.arp_ignore": "2",
-    "ipv4.arp_announce": "2", "ipv4.arp_accept": "0", "ipv4.drop_gratuitous_arp": "1",
-    "ipv4.rp_filter": "1", "ipv4.accept_local": "0", "ipv4.accept_source_route": "0",
-    "ipv4.accept_redirects": "0", "ipv4.send_redirects": "0",
-    "ipv4.drop_unicast_in_l2_multicast": "1", "ipv6.accept_ra": "0",
-}  # fmt: skip
-PORT_FLAGS = {
-    "isolated": True, "locked": True, "learning": False, "flood": False, "mcast_flood": False,
-    "bcast_flood": False, "hairpin": False, "guard": True,
-}  # fmt: skip
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    made = Host()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def bridged(host: Host) -> Host:
-    host.bridge()
-    return host
-
-
-@pytest.fixture
-def endpoint(bridged: Host) -> Endpoint:
-    made = Endpoint(bridged, 2)
-    made.ensure()
-    return made
-
-
-@pytest.fixture
-def pair(endpoint: Endpoint) -> tuple[Endpoint, Endpoint]:
-    """Two containers on one bridge."""
-    second = Endpoint(endpoint.host, 3)
-    second.ensure()
-    return endpoint.enter(), second.enter()
-
-
-def bridge_picture(host: Host) -> dict:
-    """All of a bridge that the edge looks after."""
-    link = host.link(BRIDGE)
-    data = link["linkinfo"]["info_data"]
-    return {
-        "up": "UP" in link["flags"], "mtu": link["mtu"], "mac": link["address"],
-        "alias": link.get("ifalias"), "snooping": data["mcast_snooping"], "stp": data["stp_state"],
-        "mode": link["inet6_addr_gen_mode"], "addresses": host.addresses(BRIDGE),
-        "conf": host.conf(BRIDGE, *BRIDGE_CONF, "ipv6.disable_ipv6"),
-    }  # fmt: skip
-
-
-def port_picture(endpoint: Endpoint) -> dict:
-    """All of a port that the edge looks after."""
-    host = endpoint.host
-    link = host.link(endpoint.port)
-    state = host.port_state(endpoint.port)
-    filters = host.json("tc", "-j", "filter", "show", "dev", endpoint.port, "ingress")
-    return {
-        "guard": any(f.get("options", {}).get("direct-action") for f in filters),
-        "up": "UP" in link["flags"], "noarp": "NOARP" in link["flags"], "mtu": link["mtu"],
-        "master": link.get("master"), "alias": link.get("ifalias"),
-        "mode": link["inet6_addr_gen_mode"], "queues": (link["num_tx_queues"], link["num_rx_queues"]),
-        "flags": {name: state.get(name) for name in PORT_FLAGS},
-        "addresses": host.addresses(endpoint.port), "neighbours": host.neighbours(),
-        "forwarding": host.forwarding(),
-        "conf": host.conf(endpoint.port, "ipv4.rp_filter", "ipv4.forwarding", "ipv4.arp_ignore"),
-    }  # fmt: skip
+__all__ = ["bridged", "endpoint", "host"]
 
 
 # --- bridge ------------------------------------------------------------------------------------
@@ -314,7 +44,7 @@ def test_bridge_of_ipv6_alone(host: Host) -> None:
 
 
 def test_ipv6_comes_and_goes(host: Host) -> None:
-    args = {"name": BRIDGE, "mac": BRIDGE_MAC, "owner": NETWORK, "gateway4": f"{GATEWAY4}/24"}
+    args: dict[str, Any] = {"name": BRIDGE, "mac": BRIDGE_MAC, "owner": NETWORK, "gateway4": f"{GATEWAY4}/24"}
     host.probe("bridge", **args)
     host.bridge()
     assert host.addresses(BRIDGE) == {f"{GATEWAY4}/24", f"{GATEWAY6}/64 nodad"}
@@ -398,11 +128,15 @@ def test_an_operators_addresses_stay(bridged: Host) -> None:
 FOREIGN = {
     "another kind": ["link add {b} type veth peer name other"],
     "bridge without alias": ["link add {b} type bridge"],
-    "bridge of another network": ["link add {b} type bridge", f"link set {{b}} alias \"netenforce network {OTHER_NETWORK}\""],
-    "another kind with our alias": ["link add {b} type veth peer name other", f"link set {{b}} alias \"netenforce network {NETWORK}\""],
-    "our id with more behind": ["link add {b} type bridge", f"link set {{b}} alias \"netenforce network {NETWORK}x\""],
+    "bridge of another network": ["link add {b} type bridge",
+                                  f'link set {{b}} alias "netenforce network {OTHER_NETWORK}"'],
+    "another kind with our alias": ["link add {b} type veth peer name other",
+                                    f'link set {{b}} alias "netenforce network {NETWORK}"'],
+    "our id with more behind": ["link add {b} type bridge",
+                                f'link set {{b}} alias "netenforce network {NETWORK}x"'],
     "alternative name": ["link add other type bridge", "link property add dev other altname {b}"],
-    "our bridge of another name": ["link add other type bridge", f"link set other alias \"netenforce network {NETWORK}\"",
+    "our bridge of another name": ["link add other type bridge",
+                                   f'link set other alias "netenforce network {NETWORK}"',
                                    "link property add dev other altname {b}"],
 }  # fmt: skip
 
@@ -433,7 +167,14 @@ def test_ipv6_that_is_off_by_default_is_switched_on(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"mac": "00:00:00:00:00:00"}, {"mac": "03:00:00:00:00:01"}, {"owner": "short"}, {"name": "a/b"}, {"name": ""}]
+    "wrong",
+    [
+        {"mac": "00:00:00:00:00:00"},
+        {"mac": "03:00:00:00:00:01"},
+        {"owner": "short"},
+        {"name": "a/b"},
+        {"name": ""},
+    ],
 )
 def test_bad_input_reaches_no_kernel(host: Host, wrong: dict[str, str]) -> None:
     host.refused("bridge", "bad_input", **host.bridge_args(**wrong))
@@ -447,17 +188,6 @@ def test_the_kernels_own_words_are_in_the_error(host: Host) -> None:
 
 
 # --- port --------------------------------------------------------------------------------------
-
-
-def whole(endpoint: Endpoint) -> dict:
-    return {
-        "guard": True, "up": True, "noarp": True, "mtu": 1400, "master": BRIDGE,
-        "alias": f"netenforce endpoint {endpoint.id}", "mode": "none", "queues": (1, 1),
-        "flags": PORT_FLAGS, "addresses": set(),
-        "neighbours": {f"{endpoint.addr4} {endpoint.mac} PERMANENT", f"{endpoint.addr6} {endpoint.mac} PERMANENT"},
-        "forwarding": {f"{endpoint.mac} {endpoint.port} static"},
-        "conf": {"ipv4.rp_filter": "1", "ipv4.forwarding": "0", "ipv4.arp_ignore": "8"},
-    }  # fmt: skip
 
 
 def test_port_is_made_whole(endpoint: Endpoint) -> None:
@@ -584,7 +314,7 @@ PORT_FOREIGN = {
     "foreign pair": ["link add {p} type veth peer name {c}"],
     "half of a foreign pair": ["link add {c} type veth peer name foreign0"],
     "pair of another endpoint": ["link add {p} type veth peer name {c}",
-                                 f"link set {{p}} alias \"netenforce endpoint {OTHER_NETWORK}\""],
+                                 f'link set {{p}} alias "netenforce endpoint {OTHER_NETWORK}"'],
 }  # fmt: skip
 
 
@@ -621,8 +351,9 @@ def test_what_cannot_be_finished_is_removed(host: Host, command: str, call: str)
     args = Endpoint(host, 2).args if command == "port" else host.bridge_args()
     pairs = [f"{name}={value}" for name, value in args.items()]
     for number in range(1, 50):
-        inject = f"inject={call}:error=ENOBUFS:when={number}"
-        result = host.ns.run("strace", "-qq", "-o/dev/null", "-EASAN_OPTIONS=detect_leaks=0", "-e", inject, PROBE, command, *pairs, check=False)
+        strace = ["strace", "-qq", "-o/dev/null", "-EASAN_OPTIONS=detect_leaks=0"]
+        strace += ["-e", f"inject={call}:error=ENOBUFS:when={number}"]
+        result = host.ns.run(*strace, PROBE, command, *pairs, check=False)
         if result.status == 0:
             break
         assert "No buffer space available" in result.err and "interface " in result.err
@@ -632,8 +363,8 @@ def test_what_cannot_be_finished_is_removed(host: Host, command: str, call: str)
 
 def test_a_full_bridge_says_so(bridged: Host) -> None:
     for start in range(0, 1023, 93):
-        bridged.ns.ip(*(f"link add p{i} numtxqueues 1 numrxqueues 1 master {BRIDGE} type veth peer name q{i}"
-                        for i in range(start, start + 93)))  # fmt: skip
+        one = f"numtxqueues 1 numrxqueues 1 master {BRIDGE} type veth"
+        bridged.ns.ip(*(f"link add p{i} {one} peer name q{i}" for i in range(start, start + 93)))
     text = bridged.refused("port", "kernel", **Endpoint(bridged, 2).args)
     assert f"bridge {BRIDGE} is full" in text
     assert not any(name.startswith("nv-") for name in bridged.links())
@@ -668,6 +399,15 @@ def test_quench(endpoint: Endpoint) -> None:
     assert events.taken() == []
     endpoint.ensure()
     assert port_picture(endpoint) == whole(endpoint)
+
+
+def test_a_port_that_cannot_be_mended_stays_down(endpoint: Endpoint) -> None:
+    """The kernel goes on with a batch after a message that failed: "up" must not be in it."""
+    host = endpoint.host
+    host.probe("quench", **endpoint.args)
+    text = host.refused("port", "kernel", **{**endpoint.args, "mtu": 70000})
+    assert "cannot set its MTU" in text
+    assert "UP" not in host.link(endpoint.port)["flags"]
 
 
 def test_quench_forgets_what_a_vanished_port_left(endpoint: Endpoint) -> None:
@@ -749,12 +489,12 @@ def test_survey_finds_ours_alone(endpoint: Endpoint) -> None:
     host.ns.ip(
         "link add other0 type bridge",
         "link add other1 type veth peer name other4",
-        f"link set other1 alias \"netenforce network {OTHER_NETWORK}\"",
+        f'link set other1 alias "netenforce network {OTHER_NETWORK}"',
         "link add other2 type veth peer name other3",
-        "link set other2 alias \"netenforce endpoint short\"",
-        f"link set other3 alias \"netenforce network {OTHER_NETWORK}\"",
+        'link set other2 alias "netenforce endpoint short"',
+        f'link set other3 alias "netenforce network {OTHER_NETWORK}"',
         # What a container may have done to its own end before the engine took it back.
-        f"link set {endpoint.peer} alias \"netenforce endpoint {OTHER_NETWORK}\"",
+        f'link set {endpoint.peer} alias "netenforce endpoint {OTHER_NETWORK}"',
     )
     found = set(host.probe("survey").out.splitlines())
     assert found == {f"bridge {BRIDGE} {NETWORK}", f"port {endpoint.port} {endpoint.id}"}
@@ -767,7 +507,7 @@ def test_survey_of_many(bridged: Host) -> None:
             for i in range(300)
             for line in (
                 f"link add nv-{i:012x} type veth peer name nc-{i:012x}",
-                f"link set nv-{i:012x} alias \"netenforce endpoint {i:012x}\"",
+                f'link set nv-{i:012x} alias "netenforce endpoint {i:012x}"',
             )
         )
     )
@@ -823,7 +563,7 @@ ROUTES = [
 )
 def test_overlap(host: Host, pool: str, except_: str, expected: str) -> None:
     host.ns.ip(*ROUTES)
-    args = {"pool": pool, **({"except": except_} if except_ else {})}
+    args: dict[str, Any] = {"pool": pool, **({"except": except_} if except_ else {})}
     assert host.probe("overlap", **args).out.strip() == expected.ljust(1)
 
 
@@ -845,6 +585,14 @@ def test_is_local(host: Host, addr: str, expected: str) -> None:
 def test_is_local_without_any_route(host: Host) -> None:
     for addr in ("8.8.8.8", "2620::1"):
         assert host.probe("local", addr=addr).out.strip() == "elsewhere"
+
+
+def test_errors_name_a_missing_privilege(host: Host) -> None:
+    with pytest.raises(CommandError) as caught:
+        host.ns.run("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", PROBE, "bridge",
+                    *(f"{k}={v}" for k, v in host.bridge_args().items()))  # fmt: skip
+    assert "Operation not permitted" in caught.value.result.err
+    assert host.links() == ["lo"]
 
 
 # --- watch -------------------------------------------------------------------------------------
@@ -906,254 +654,3 @@ def test_watch_that_was_overrun_says_changed(endpoint: Endpoint) -> None:
     assert watch.ask() == "changed"
     while watch.ask() == "changed":  # at most a few datagrams a call
         pass
-
-
-# --- packets -----------------------------------------------------------------------------------
-
-
-def on(interface: str) -> Callable[[Packet], bool]:
-    return lambda packet: packet.interface == interface
-
-
-def reachable(endpoint: Endpoint, address: str) -> bool:
-    """Whether a datagram from the container gets to that address of the host, and its answer back."""
-    assert endpoint.netns is not None
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with (
-        endpoint.host.ns.socket(family, socket.SOCK_DGRAM) as server,
-        endpoint.netns.socket(family, socket.SOCK_DGRAM) as client,
-    ):
-        server.settimeout(2)
-        client.settimeout(2)
-        server.bind((address, 0))
-        try:
-            client.connect((address, server.getsockname()[1]))
-            client.send(b"question")
-            _, sender = server.recvfrom(64)
-            server.sendto(b"answer", sender)
-            return client.recv(64) == b"answer"
-        except OSError:
-            return False
-
-
-def test_the_gateway_is_reached(pair: tuple[Endpoint, Endpoint]) -> None:
-    for endpoint in pair:
-        assert reachable(endpoint, GATEWAY4) and reachable(endpoint, GATEWAY6)
-
-
-def test_strict_filtering_lets_the_host_publish_other_addresses(endpoint: Endpoint) -> None:
-    """A proxy on another address of the host, by a route over the gateway."""
-    endpoint.host.ns.ip("link add out0 type bridge", "link set out0 up", "addr add 192.0.2.1/24 dev out0")
-    endpoint.enter()
-    assert endpoint.netns is not None
-    endpoint.netns.ip(f"route add 192.0.2.1 via {GATEWAY4}")
-    assert reachable(endpoint, "192.0.2.1")
-
-
-LAYERS = pytest.mark.parametrize("layer", ["all layers", "no guard", "no lock"])
-
-
-def frames_to(a: Endpoint, b: Endpoint) -> dict[str, bytes]:
-    """Whatever one container may send to reach another."""
-    tagged = b"\x00\x05" + b"\x08\x00" + ip(a.addr4, b.addr4, UDP, b"\0" * 8)
-    return {
-        "unicast": udp_frame(a.mac, b.mac, a.addr4, b.addr4, 9),
-        "unicast IPv6": udp_frame(a.mac, b.mac, a.addr6, b.addr6, 9),
-        "unknown": udp_frame(a.mac, "02:aa:aa:aa:aa:aa", a.addr4, b.addr4, 9),
-        "broadcast": udp_frame(a.mac, BROADCAST, a.addr4, "255.255.255.255", 9),
-        "multicast": udp_frame(a.mac, "01:00:5e:00:00:fb", a.addr4, "224.0.0.251", 5353),
-        "ARP question": arp_frame(a.mac, BROADCAST, a.addr4, b.addr4),
-        "ARP answer": arp_frame(a.mac, b.mac, a.addr4, b.addr4, reply=True),
-        "VLAN": ether(a.mac, b.mac, tagged, 0x8100),
-        "STP": ether(a.mac, "01:80:c2:00:00:00", b"\x42\x42\x03" + bytes(35), 0x0026),
-        "LLDP": ether(a.mac, LLDP, bytes(46), 0x88CC),
-        "link-local group": ether(a.mac, "01:80:c2:00:00:21", bytes(46), 0x88F5),
-        "odd type": ether(a.mac, b.mac, bytes(46), 0x1234),
-        "odd type to all": ether(a.mac, BROADCAST, bytes(46), 0x1234),
-        "ping6": ping6_frame(a.mac, "33:33:00:00:00:01", a.addr6, "ff02::1"),
-    }
-
-
-@LAYERS
-def test_neighbours_hear_nothing(pair: tuple[Endpoint, Endpoint], layer: str) -> None:
-    first, second = pair
-    first.without(layer)
-    assert second.netns is not None
-    with Capture(second.netns, housekeeping=True) as heard:
-        heard.forget()
-        # The way is there: the same frames from the host's bridge arrive.
-        assert reachable(second, GATEWAY4) and heard.packets()
-        heard.forget()
-        heard._packets.clear()
-        first.send(*frames_to(first, second).values())
-        assert [p for p in heard.packets() if p.src_mac == first.mac] == []
-        # A control, once the one flag is off.
-        first.host.ns.run("bridge", "link", "set", "dev", second.port, "isolated", "off")
-        first.send(frames_to(first, second)["unicast"])
-        assert [p for p in heard.packets() if p.src_mac == first.mac]
-
-
-@LAYERS
-def test_another_source_mac_stays_outside(pair: tuple[Endpoint, Endpoint], layer: str) -> None:
-    first, second = pair
-    first.without(layer)
-    host = first.host
-    forged = ["02:66:66:66:66:66", second.mac, BRIDGE_MAC, host.link(first.port)["address"],
-              host.link(second.port)["address"], "00:00:00:00:00:00", "01:00:5e:00:00:01", BROADCAST]  # fmt: skip
-    before = host.forwarding()
-    with Capture(host.ns, housekeeping=True) as heard:
-        heard.forget()
-        for mac in forged:
-            first.send(
-                udp_frame(mac, BRIDGE_MAC, first.addr4, GATEWAY4, 9),
-                udp_frame(mac, BROADCAST, first.addr4, GATEWAY4, 9),
-                arp_frame(mac, BROADCAST, first.addr4, GATEWAY4),
-                arp_frame(mac, BROADCAST, second.addr4, GATEWAY4),
-            )
-        assert heard.packets(lambda p: p.interface == BRIDGE and p.src_mac in forged) == []
-        first.send(udp_frame(first.mac, BRIDGE_MAC, first.addr4, GATEWAY4, 9))
-        assert len(heard.packets(lambda p: p.interface == BRIDGE and p.src_mac == first.mac)) == 1
-    assert host.forwarding() == before
-
-
-def to_all_nodes(mac: str, source: str, message: bytes) -> bytes:
-    """A frame with an ICMPv6 message of neighbour discovery, which must come with hop limit 255."""
-    padded = message[:2] + b"\0\0" + message[4:]
-    pseudo = packed(source) + packed("ff02::1") + struct.pack("!II", len(message), ICMPV6)
-    message = message[:2] + struct.pack("!H", checksum(pseudo + padded)) + message[4:]
-    packet = bytearray(ip(source, "ff02::1", ICMPV6, message))
-    packet[7] = 255
-    return ether(mac, "33:33:00:00:00:01", bytes(packet), IPV6)
-
-
-def neighbour_advertisement(mac: str, claimed: str) -> bytes:
-    """An unasked claim to an IPv6 address, with the flag that overrides."""
-    body = struct.pack("!BBHI", 136, 0, 0, 0x20000000) + packed(claimed) + b"\x02\x01"
-    return to_all_nodes(mac, claimed, body + bytes.fromhex(mac.replace(":", "")))
-
-
-@LAYERS
-def test_arp_changes_no_fixed_neighbour(pair: tuple[Endpoint, Endpoint], layer: str) -> None:
-    first, second = pair
-    first.without(layer)
-    host = first.host
-    before = host.neighbours()
-    with Capture(host.ns) as settled:
-        first.send(
-            arp_frame(first.mac, BROADCAST, second.addr4, GATEWAY4),
-            arp_frame(first.mac, BRIDGE_MAC, second.addr4, GATEWAY4, reply=True),
-            arp_frame(first.mac, BROADCAST, second.addr4, second.addr4),
-            arp_frame(first.mac, BROADCAST, second.addr4, second.addr4, reply=True),
-            arp_frame(first.mac, BROADCAST, GATEWAY4, GATEWAY4),
-            neighbour_advertisement(first.mac, second.addr6),
-            neighbour_advertisement(first.mac, GATEWAY6),
-        )
-        settled.settle()
-    assert host.neighbours() == before
-
-
-@LAYERS
-def test_arp_of_strangers_makes_no_entry(endpoint: Endpoint, layer: str) -> None:
-    """Sources outside the subnet; other addresses of the host are not to be found out."""
-    host = endpoint.host
-    host.ns.ip("link add out0 type bridge", "link set out0 up", "addr add 192.0.2.1/24 dev out0")
-    endpoint.enter().without(layer)
-    before = host.neighbours()
-    assert endpoint.netns is not None
-    with Capture(endpoint.netns, housekeeping=True) as heard:
-        heard.forget()
-        endpoint.send(
-            arp_frame(endpoint.mac, BROADCAST, "203.0.113.7", GATEWAY4),
-            arp_frame(endpoint.mac, BROADCAST, "192.0.2.7", GATEWAY4),
-            arp_frame(endpoint.mac, BROADCAST, "192.0.2.1", GATEWAY4),
-            arp_frame(endpoint.mac, BROADCAST, "127.0.0.1", GATEWAY4),
-            arp_frame(endpoint.mac, BROADCAST, endpoint.addr4, "192.0.2.1"),
-            arp_frame(endpoint.mac, BROADCAST, "10.88.0.99", "10.88.0.99"),
-        )
-        if layer != "no guard":  # an unused address of the subnet: only the guard knows better
-            endpoint.send(arp_frame(endpoint.mac, BROADCAST, "10.88.0.99", GATEWAY4))
-        assert heard.packets(lambda p: p.ethertype == ARP and p.src_mac == BRIDGE_MAC) == []
-        endpoint.send(arp_frame(endpoint.mac, BROADCAST, endpoint.addr4, GATEWAY4))
-        assert len(heard.packets(lambda p: p.ethertype == ARP and p.src_mac == BRIDGE_MAC)) == 1
-    assert host.neighbours() == before
-
-
-@LAYERS
-def test_nothing_gets_in_by_the_port_itself(endpoint: Endpoint, layer: str) -> None:
-    """Frames to link-local groups, which the bridge leaves to the port, carry IP and ARP in vain."""
-    host = endpoint.host
-    host.ns.ip("link add out0 type bridge", "link set out0 up", "addr add 192.0.2.1/24 dev out0")
-    host.ns.sysctl(ipv4__ip_forward=1)
-    endpoint.enter()
-    endpoint.ensure()  # ip_forward has switched it on for the port as well
-    endpoint.without(layer)
-    assert endpoint.netns is not None
-    with Delivered(host.ns) as delivered, Capture(endpoint.netns, housekeeping=True) as heard:
-        delivered.forget()
-        heard.forget()
-        for group in range(16):
-            mac = f"01:80:c2:00:00:{group:02x}"
-            endpoint.send(
-                arp_frame(endpoint.mac, mac, endpoint.addr4, GATEWAY4),
-                arp_frame(endpoint.mac, mac, "192.0.2.9", "192.0.2.1"),
-                udp_frame(endpoint.mac, mac, endpoint.addr4, GATEWAY4, 9),
-                udp_frame(endpoint.mac, mac, endpoint.addr4, "192.0.2.1", 9),
-                udp_frame(endpoint.mac, mac, "192.0.2.9", "192.0.2.1", 9),
-            )
-        # Group 0 is forwarded like any other while the spanning tree is off: it reaches the bridge.
-        bridged = [p for p in delivered.packets() if p.dport == 9]
-        assert bridged == []
-        replies = heard.packets(lambda p: p.ethertype == ARP and p.src_mac != endpoint.mac)
-        assert {p.src_mac for p in replies} <= {BRIDGE_MAC} and len(replies) <= 1
-    assert host.neighbours(endpoint.port) == set()
-
-
-def test_no_ipv6_by_itself(host: Host) -> None:
-    """Without a gateway6 the host speaks no IPv6 to the container, though that has its own."""
-    host.probe("bridge", name=BRIDGE, mac=BRIDGE_MAC, owner=NETWORK, mtu=1400, gateway4=f"{GATEWAY4}/24")
-    endpoint = Endpoint(host, 2)
-    endpoint.ensure()
-    endpoint.enter()
-    endpoint.without("no guard")
-    assert not any(":" in a for name in (BRIDGE, endpoint.port) for a in host.addresses(name))
-    assert endpoint.netns is not None
-    endpoint.netns.ip("addr add fe80::1234/64 dev eth0 nodad")
-    with Capture(endpoint.netns, housekeeping=True) as heard:
-        heard.forget()
-        endpoint.send(ping6_frame(endpoint.mac, "33:33:00:00:00:01", "fe80::1234", "ff02::1"))
-        endpoint.send(ping6_frame(endpoint.mac, BRIDGE_MAC, "fe80::1234", "fe80::4e:45ff:fe00:1"))
-        assert [p for p in heard.packets() if p.ethertype == 0x86DD and p.src_mac == BRIDGE_MAC] == []
-
-
-def test_no_router_is_believed(endpoint: Endpoint) -> None:
-    host = endpoint.host
-    endpoint.enter().without("no guard")
-    prefix = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 86400, 86400, 0) + packed("2001:db8:bad::")
-    body = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix
-    events = Events(host.ns)
-    with Capture(host.ns) as settled:
-        endpoint.send(to_all_nodes(endpoint.mac, "fe80::1234", body))
-        settled.settle()
-    assert "NEWADDR" not in events.taken()
-    assert "2001:db8:bad" not in host.ns.run("ip", "-6", "route").out
-
-
-def test_quenched_is_silent(pair: tuple[Endpoint, Endpoint]) -> None:
-    first, second = pair
-    with Capture(first.host.ns, housekeeping=True) as heard:
-        first.host.probe("quench", **first.args)
-        heard.forget()
-        try:
-            first.send(*frames_to(first, second).values())
-        except OSError:
-            pass  # its link has no carrier any more
-        assert heard.packets(lambda p: p.src_mac == first.mac) == []
-    assert reachable(second, GATEWAY4)
-
-
-def test_errors_name_a_missing_privilege(host: Host) -> None:
-    with pytest.raises(CommandError) as caught:
-        host.ns.run("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", PROBE, "bridge",
-                    *(f"{k}={v}" for k, v in host.bridge_args().items()))  # fmt: skip
-    assert "Operation not permitted" in caught.value.result.err
-    assert host.links() == ["lo"]

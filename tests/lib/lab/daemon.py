@@ -1,0 +1,263 @@
+"""netenforced without an engine: in a namespace of its own, spoken to as an engine speaks."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .netns import Netns
+from .process import Result, Service, run, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+BUILD = Path(os.environ.get("BUILD", ROOT / "build"))
+NETWORK = "a1" * 32
+TABLES = ("raw", "filter", "security", "nat", "mangle")
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("plugin.moby.localhost", timeout=30)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Daemon:
+    """The daemon, its namespace, its folder. `call` is the engine, `get` the operator."""
+
+    def __init__(self, folder: Path, netns: Netns | None = None, **env: str) -> None:
+        self.folder = folder
+        self.netns = netns or Netns.new()
+        self.state = folder / "state"
+        self.plugin, self.control = folder / "plugin.sock", folder / "control.sock"
+        self.lock = folder / "xtables.lock"
+        self._env = env
+        self._service: Service | None = None
+
+    def start(self) -> Daemon:
+        """Start it and wait until it serves."""
+        self._service = Service(
+            [
+                *("nsenter", f"--net={self.netns.path}", "--"),
+                *("env", *(f"{key}={value}" for key, value in self._env.items())),
+                *(str(BUILD / "netenforced"), "--state-dir", str(self.state)),
+                *("--plugin-socket", str(self.plugin), "--control-socket", str(self.control)),
+                *("--xtables-lock", str(self.lock)),
+            ],
+            self.folder / "daemon.log",
+        )
+        wait_until(self._serves, f"the daemon to serve: {self._service.log}", timeout=20)
+        return self
+
+    def _serves(self) -> bool:
+        assert self._service is not None
+        if not self._service.running():
+            raise RuntimeError(f"the daemon ended: {self._service.tail()}")
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.plugin))
+        return True
+
+    @property
+    def pid(self) -> int:
+        """nsenter and env end as the daemon: its process is the one that was started."""
+        assert self._service is not None
+        return self._service.pid
+
+    def log(self) -> str:
+        """What it has said."""
+        return (self.folder / "daemon.log").read_text(errors="replace")
+
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._service is not None and self._service.running()
+
+    def wait(self) -> int:
+        """Wait until it has ended."""
+        assert self._service is not None
+        return self._service.wait(20)
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell."""
+        assert self._service is not None
+        self._service.kill()
+
+    def stop(self) -> int:
+        """SIGTERM; return its status."""
+        assert self._service is not None
+        self._service.signal(signal.SIGTERM)
+        return self._service.wait(20)
+
+    def restart(self) -> Daemon:
+        """Kill it and start it again."""
+        self.kill()
+        return self.start()
+
+    def close(self) -> None:
+        """End it and give the namespace back."""
+        if self.running():
+            self.kill()
+        self.netns.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        control: bool = False,
+    ) -> tuple[int, Any]:
+        """One request on a connection of its own: status and JSON."""
+        connection = _Connection(self.control if control else self.plugin)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def try_call(self, name: str, body: object) -> tuple[int, Any]:
+        """A driver call, whatever its answer: as the engine sends it, newline and all."""
+        text = (json.dumps(body) + "\n").encode()
+        return self.ask("POST", f"/NetworkDriver.{name}", text)
+
+    def call(self, name: str, body: object) -> Any:
+        """A driver call that has to succeed."""
+        status, answer = self.try_call(name, body)
+        assert status == 200, (name, status, answer)
+        return answer
+
+    def get(self, path: str) -> Any:
+        """A resource of the control API."""
+        status, answer = self.ask("GET", path, control=True)
+        assert status == 200, (path, status, answer)
+        return answer
+
+    def command(self, *arguments: str) -> Result:
+        """The operator's command."""
+        return run(
+            str(BUILD / "netenforce"), "--socket", str(self.control), *arguments, check=False
+        )
+
+    def rules(self, endpoint: str = "NETENFORCE") -> list[str]:
+        """Lines of all legacy tables, both families, that speak of us (or of an address)."""
+        found = []
+        for program in ("iptables-legacy-save", "ip6tables-legacy-save"):
+            found += [line for line in self.netns.run(program).out.split("\n") if endpoint in line]
+        return found
+
+    def links(self) -> list[str]:
+        """Names of all links but lo."""
+        shown = json.loads(self.netns.run("ip", "-j", "link").out)
+        return sorted(link["ifname"] for link in shown if link["ifname"] != "lo")
+
+    def records(self) -> list[str]:
+        """Names of the state folder's records."""
+        return sorted(
+            path.name for kind in ("networks", "endpoints") for path in (self.state / kind).iterdir()
+        )
+
+    def left(self) -> tuple[list[str], list[str], list[str]]:
+        """All that is ours in the kernel and on disk."""
+        return self.links(), self.rules(), self.records()
+
+
+def network_body(network: str = NETWORK, pool: str = "10.88.0", **options: str) -> dict[str, Any]:
+    """CreateNetwork as Docker 20.10 sends it, for a /24."""
+    return {
+        "NetworkID": network,
+        "Options": {
+            "com.docker.network.enable_ipv6": False,
+            "com.docker.network.generic": options,
+        },
+        "IPv4Data": [
+            {"AddressSpace": "LocalDefault", "Gateway": f"{pool}.1/24", "Pool": f"{pool}.0/24"}
+        ],
+        "IPv6Data": [],
+    }
+
+
+def endpoint_id(number: int) -> str:
+    """An id whose first 12 characters differ, since they make the links' names."""
+    return f"{number:012x}" + "e" * 52
+
+
+def endpoint_body(
+    number: int, network: str = NETWORK, pool: str = "10.88.0", **options: str
+) -> dict[str, Any]:
+    """CreateEndpoint as Docker 20.10 sends it; the number is the address's last part."""
+    return {
+        "NetworkID": network,
+        "EndpointID": endpoint_id(number),
+        "Interface": {"Address": f"{pool}.{number}/24", "AddressIPv6": "", "MacAddress": ""},
+        "Options": {
+            "com.docker.network.endpoint.exposedports": [],
+            "com.docker.network.portmap": [],
+            **options,
+        },
+    }
+
+
+def join_body(number: int, network: str = NETWORK) -> dict[str, Any]:
+    """Join as Docker 20.10 sends it."""
+    return {
+        "NetworkID": network,
+        "EndpointID": endpoint_id(number),
+        "SandboxKey": "/var/run/docker/netns/0123456789ab",
+        "Options": {"com.docker.network.endpoint.exposedports": []},
+    }
+
+
+def ids_body(number: int, network: str = NETWORK) -> dict[str, Any]:
+    """Leave, DeleteEndpoint, EndpointOperInfo."""
+    return {"NetworkID": network, "EndpointID": endpoint_id(number)}
+
+
+class Member:
+    """What the engine makes of an endpoint: a container's namespace with the pair's other end."""
+
+    def __init__(self, daemon: Daemon, number: int, **options: str) -> None:
+        self.daemon = daemon
+        self.number = number
+        self.address = f"10.88.0.{number}"
+        made = daemon.call("CreateEndpoint", endpoint_body(number, **options))
+        self.mac = made["Interface"]["MacAddress"]
+        joined = daemon.call("Join", join_body(number))
+        self.netns = Netns.new()
+        daemon.netns.run(
+            *("ip", "link", "set", joined["InterfaceName"]["SrcName"]),
+            *("netns", self.netns.path, "name", "eth0"),
+        )
+        self.netns.ip(f"addr add {self.address}/24 dev eth0", "link set eth0 up")
+        for route in joined["StaticRoutes"]:
+            self.netns.ip(f"route add {route['Destination']} via {route['NextHop']}")
+
+    def connect(self, address: str, port: int, timeout: float = 1.0) -> str:
+        """Try a TCP connection: "open", "refused" or "silent"."""
+        sock = self.netns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
+        try:
+            sock.connect((address, port))
+        except TimeoutError:
+            return "silent"
+        except OSError as error:
+            return "refused" if isinstance(error, ConnectionRefusedError) else str(error)
+        finally:
+            sock.close()
+        return "open"
+
+    def leave(self) -> None:
+        """As an engine stops a container."""
+        self.daemon.call("Leave", ids_body(self.number))
+        self.netns.close()
+        self.daemon.call("DeleteEndpoint", ids_body(self.number))
