@@ -30,6 +30,9 @@ struct ne_store_ops {
      */
     int (*load)(struct ne_store *store, struct ne_model *model, struct ne_error *err);
 
+    /* sweep - Remove the records of what @model does not have: what forget could not. */
+    int (*sweep)(struct ne_store *store, struct ne_model *model, struct ne_error *err);
+
     void (*close)(struct ne_store *store);
 };
 

@@ -68,7 +68,11 @@ int ne_driver_create_endpoint(struct ne_driver *driver, const struct ne_endpoint
     if (endpoint == NULL)
         return -1;
     if (driver->store->ops->save_endpoint(driver->store, endpoint, err) < 0) {
+        struct ne_error late;
         ne_model_drop_endpoint(&driver->model, record.id);
+        /* It may have failed after the record was there, when its folder was synced. */
+        if (driver->store->ops->forget_endpoint(driver->store, record.id, &late) < 0)
+            not_undone(driver, "endpoint", record.id, &late);
         return ne_context(err, "endpoint %.12s", record.id);
     }
     *made = endpoint;

@@ -112,6 +112,11 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_error *err) {
     struct ne_firewall_report report = {0};
     struct ne_error why;
 
+    /* Only what could not be forgotten leaves a record behind, and that is known. */
+    if (driver->unsettled)
+        step(&run, driver->store->ops->sweep(driver->store, &driver->model, &why), &why,
+             "records of", "what is gone");
+
     bool surveyed = driver->link->ops->survey(driver->link, note, &survey, &why) == 0;
     step(&run, surveyed ? 0 : -1, &why, "survey of", "links");
     /* What belongs to nobody goes while the old rules still stand: a bridge of a name of its own

@@ -206,22 +206,29 @@ static void set_aside(struct file_store *store, int folder, const char *kind, co
         ne_err("cannot rename %s/%ss/%s: %s", store->dir, kind, name, strerror(errno));
 }
 
+/* id_of() - The id that a record's file @name stands for. Return: whether it is a record's. */
+static bool id_of(const char *name, char id[static RECORD_NAME]) {
+    static const char ending[] = ".json";
+    const size_t tail = sizeof(ending) - 1;
+    size_t length = strlen(name);
+    if (length <= tail || length >= RECORD_NAME || strcmp(name + length - tail, ending) != 0)
+        return false;
+    memcpy(id, name, length - tail);
+    id[length - tail] = '\0';
+    return true;
+}
+
 /* load_one() - Return: 0 also for a record that is set aside; -1 if loading cannot go on. */
 static int load_one(struct file_store *store, struct ne_model *model, int folder, const char *kind,
                     const char *name, take_record take, struct ne_error *err) {
-    static const char ending[] = ".json";
-    size_t length = strlen(name);
+    char id[RECORD_NAME];
     if (name[0] == '.') { /* "." and "..", or a file that was never renamed */
-        if (length > 2)
+        if (strlen(name) > 2)
             (void)unlinkat(folder, name, 0);
         return 0;
     }
-    if (length < sizeof(ending) || length >= RECORD_NAME ||
-        strcmp(name + length - (sizeof(ending) - 1), ending) != 0)
+    if (!id_of(name, id))
         return 0;
-    char id[RECORD_NAME];
-    memcpy(id, name, length - (sizeof(ending) - 1));
-    id[length - (sizeof(ending) - 1)] = '\0';
 
     struct ne_error why = {0};
     json_t *json = read_record(folder, name, &why);
@@ -237,8 +244,31 @@ static int load_one(struct file_store *store, struct ne_model *model, int folder
     return 0;
 }
 
-static int load_folder(struct file_store *store, struct ne_model *model, int folder,
-                       const char *kind, take_record take, struct ne_error *err) {
+/* What is done with one file of a folder. */
+typedef int (*visit_record)(struct file_store *store, struct ne_model *model, int folder,
+                            const char *kind, const char *name, struct ne_error *err);
+
+static int load_network(struct file_store *store, struct ne_model *model, int folder,
+                        const char *kind, const char *name, struct ne_error *err) {
+    return load_one(store, model, folder, kind, name, take_network, err);
+}
+
+static int load_endpoint(struct file_store *store, struct ne_model *model, int folder,
+                         const char *kind, const char *name, struct ne_error *err) {
+    return load_one(store, model, folder, kind, name, take_endpoint, err);
+}
+
+static int sweep_one(struct file_store *store, struct ne_model *model, int folder, const char *kind,
+                     const char *name, struct ne_error *err) {
+    char id[RECORD_NAME];
+    if (!id_of(name, id) || ne_model_network(model, id) != NULL ||
+        ne_model_endpoint(model, id) != NULL)
+        return 0;
+    return forget(store, folder, kind, id, err);
+}
+
+static int walk_folder(struct file_store *store, struct ne_model *model, int folder,
+                       const char *kind, visit_record visit, struct ne_error *err) {
     int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = fd < 0 ? NULL : fdopendir(fd);
     if (entries == NULL) {
@@ -250,16 +280,23 @@ static int load_folder(struct file_store *store, struct ne_model *model, int fol
     int result = 0;
     const struct dirent *entry;
     while (result == 0 && (entry = readdir(entries)) != NULL)
-        result = load_one(store, model, folder, kind, entry->d_name, take, err);
+        result = visit(store, model, folder, kind, entry->d_name, err);
     (void)closedir(entries);
     return result;
 }
 
 static int load(struct ne_store *base, struct ne_model *model, struct ne_error *err) {
     struct file_store *store = of(base);
-    if (load_folder(store, model, store->networks, "network", take_network, err) < 0)
+    if (walk_folder(store, model, store->networks, "network", load_network, err) < 0)
         return -1;
-    return load_folder(store, model, store->endpoints, "endpoint", take_endpoint, err);
+    return walk_folder(store, model, store->endpoints, "endpoint", load_endpoint, err);
+}
+
+static int sweep(struct ne_store *base, struct ne_model *model, struct ne_error *err) {
+    struct file_store *store = of(base);
+    if (walk_folder(store, model, store->networks, "network", sweep_one, err) < 0)
+        return -1;
+    return walk_folder(store, model, store->endpoints, "endpoint", sweep_one, err);
 }
 
 static void close_store(struct ne_store *base) {
@@ -279,6 +316,7 @@ static const struct ne_store_ops file_store_ops = {
     .forget_network = forget_network,
     .forget_endpoint = forget_endpoint,
     .load = load,
+    .sweep = sweep,
     .close = close_store,
 };
 

@@ -167,6 +167,20 @@ static int forget_endpoint(struct ne_store *store, const char *id, struct ne_err
     return 0;
 }
 
+static int sweep(struct ne_store *store, struct ne_model *model, struct ne_error *why) {
+    static const char *const ids[] = {EP, EP2};
+    (void)store;
+    if (fails(why))
+        return -1;
+    for (size_t i = 0; i < 2; i++) {
+        if (ne_model_endpoint(model, ids[i]) == NULL)
+            held.endpoint_saved[i] = false;
+    }
+    if (ne_model_network(model, NET) == NULL)
+        held.network_saved = false;
+    return 0;
+}
+
 static const struct ne_link_ops link_ops = {
     .bridge_ensure = bridge_ensure,
     .port_ensure = port_ensure,
@@ -182,6 +196,7 @@ static const struct ne_store_ops store_ops = {
     .save_endpoint = save_endpoint,
     .forget_network = forget_network,
     .forget_endpoint = forget_endpoint,
+    .sweep = sweep,
 };
 static struct ne_link link_edge = {&link_ops};
 static struct ne_firewall firewall_edge = {&firewall_ops};
@@ -285,6 +300,7 @@ static void every_failure_is_undone(void **state) {
                 assert_int_equal(life[i](), 0);
             assert_false(held.bridge || held.port[0] || held.port_up[0]);
             assert_int_equal(held.bridges + held.members, 0);
+            assert_false(held.network_saved || held.endpoint_saved[0]);
             ne_driver_free(&driver);
         }
     }

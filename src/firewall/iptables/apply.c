@@ -209,15 +209,21 @@ static int bring_into_line(struct session *s, const struct xt_plan *plan) {
     return result;
 }
 
-static enum xt_outcome no_table(const struct session *s, int cause) {
+static enum xt_outcome no_table(struct session *s, int cause) {
     const char *six = s->xtc->family == NE_V6 ? "6" : "";
     const char *name = xt_table_name(s->table);
+    /* ENOPROTOOPT: no such tables at all; ENOENT: not this one (xt_find_table_lock()). */
+    if (cause != ENOPROTOOPT && cause != ENOENT) {
+        errno = cause;
+        (void)failed(s, "read the table", "all");
+        return XT_FAILED;
+    }
     (void)ne_fail(s->err, NE_UNSUPPORTED,
                   "the kernel's legacy ip%stables has no table %s (%s): load it (modprobe -a "
                   "ip%s_tables ip%stable_%s), or use a kernel with "
                   "CONFIG_NETFILTER_XTABLES_LEGACY",
                   six, name, s->xtc->words(cause), six, six, name);
-    return cause == EPERM ? XT_FAILED : XT_NO_TABLE;
+    return XT_NO_TABLE;
 }
 
 static enum xt_outcome apply_once(struct session *s, const struct xt_plan *plan, bool *again) {

@@ -57,7 +57,7 @@ class Daemon:
             ],
             self.folder / "daemon.log",
         )
-        wait_until(self._serves, f"the daemon to serve: {self._service.log}", timeout=20)
+        wait_until(self._serves, "the daemon to serve", timeout=20)
         return self
 
     def _serves(self) -> bool:
