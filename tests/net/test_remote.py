@@ -318,7 +318,7 @@ def test_many_connections(daemon: Daemon) -> None:
             sock.close()
             break  # the queue of those that wait is full: also an end
         held.append(sock)
-    assert len(held) >= 256
+    assert len(held) >= 128  # what the queue of those that wait takes, at the least
     assert daemon.ask("GET", "/healthz", control=True)[0] == 200
     for sock in held:
         sock.close()
