@@ -8,7 +8,7 @@ PURE   := $(BASE) $(CORE) $(STATE) $(DRIVER) src/remote/decode.c \
 
 .SECONDARY:
 .PHONY: check unit net engine demo
-check: deps all $(B)/tests/link_probe $(B)/tests/libfault.so
+check: deps
 	$(Q)$(MAKE) --no-print-directory unit
 	$(Q)$(MAKE) --no-print-directory net
 	$(Q)$(MAKE) --no-print-directory engine
@@ -23,7 +23,8 @@ net: all $(B)/tests/link_probe $(B)/tests/libfault.so
 engine: plugin all
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/engine
 
-demo: deps plugin all
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all plugin
 	$(Q)BUILD=$(CURDIR)/$(B) tests/demo/demo
 
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(call obj,$(PURE))

@@ -340,7 +340,6 @@ def test_port_without_a_bridge(host: Host) -> None:
     assert BRIDGE in text
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="makes system calls fail by strace(1)")
 @pytest.mark.parametrize("call", ["sendmsg", "recvmsg"])
 @pytest.mark.parametrize("command", ["bridge", "port"])
 def test_what_cannot_be_finished_is_removed(host: Host, command: str, call: str) -> None:
