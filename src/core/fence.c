@@ -1,5 +1,6 @@
 /* fence.c - the desired enforcement as a value, and its judgement: see fence.h. */
 #include <netenforce/fence.h>
+#include <netenforce/grow.h>
 
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -18,24 +19,8 @@ void ne_fence_free(struct ne_fence *fence) {
     ne_fence_init(fence);
 }
 
-/* grown() - Make room for one more element behind @count of them.
- *
- * Room doubles at each power of two, so the capacity follows from the count and need not be kept.
- *
- * Return: the array, moved or not, or NULL (the old one stays valid).
- */
-static void *grown(void *array, size_t count, size_t size, struct ne_error *err) {
-    if (count != 0 && (count & (count - 1)) != 0)
-        return array;
-    size_t capacity = count == 0 ? 1 : count * 2;
-    void *room = reallocarray(array, capacity, size);
-    if (room == NULL)
-        (void)ne_fail(err, NE_NO_MEMORY, "no memory for %zu rules of the fence", capacity);
-    return room;
-}
-
 int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_error *err) {
-    void *room = grown(fence->bridges, fence->bridge_count, sizeof(*fence->bridges), err);
+    void *room = ne_grow(fence->bridges, fence->bridge_count, sizeof(*fence->bridges), err);
     if (room == NULL)
         return -1;
     fence->bridges = room;
@@ -48,7 +33,7 @@ int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_er
 
 int ne_fence_add_policy(struct ne_fence *fence, const char *id, enum ne_verdict otherwise,
                         struct ne_policy **policy, struct ne_error *err) {
-    void *room = grown(fence->policies, fence->policy_count, sizeof(*fence->policies), err);
+    void *room = ne_grow(fence->policies, fence->policy_count, sizeof(*fence->policies), err);
     if (room == NULL)
         return -1;
     fence->policies = room;
@@ -62,7 +47,7 @@ int ne_fence_add_policy(struct ne_fence *fence, const char *id, enum ne_verdict 
 
 int ne_fence_add_member(struct ne_fence *fence, const struct ne_member *member,
                         struct ne_error *err) {
-    void *room = grown(fence->members, fence->member_count, sizeof(*fence->members), err);
+    void *room = ne_grow(fence->members, fence->member_count, sizeof(*fence->members), err);
     if (room == NULL)
         return -1;
     fence->members = room;
@@ -71,7 +56,7 @@ int ne_fence_add_member(struct ne_fence *fence, const struct ne_member *member,
 }
 
 int ne_policy_add_rule(struct ne_policy *policy, const struct ne_rule *rule, struct ne_error *err) {
-    void *room = grown(policy->rules, policy->rule_count, sizeof(*policy->rules), err);
+    void *room = ne_grow(policy->rules, policy->rule_count, sizeof(*policy->rules), err);
     if (room == NULL)
         return -1;
     policy->rules = room;

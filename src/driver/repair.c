@@ -1,6 +1,7 @@
 /* repair.c - the kernel brought into line with the model: see driver.h. */
 #include "internal.h"
 
+#include <netenforce/grow.h>
 #include <netenforce/log.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,9 @@ struct survey {
 
 static int note(void *context, const struct ne_link_found *found, struct ne_error *err) {
     struct survey *survey = context;
-    struct ne_link_found *room =
-        reallocarray(survey->found, survey->count + 1, sizeof(*survey->found));
+    void *room = ne_grow(survey->found, survey->count, sizeof(*survey->found), err);
     if (room == NULL)
-        return ne_fail(err, NE_NO_MEMORY, "no memory for %zu links", survey->count + 1);
+        return -1;
     survey->found = room;
     survey->found[survey->count++] = *found;
     return 0;

@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <netenforce/grow.h>
 #include <netenforce/log.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,9 +170,9 @@ static int find_stale(struct session *s, const struct xt_plan *plan, struct stal
         memcpy(key, name, strnlen(name, CHAIN_SIZE - 1));
         if (bsearch(key, planned, plan->count, CHAIN_SIZE, by_name) != NULL)
             continue;
-        void *room = reallocarray(stale->names, stale->count + 1, CHAIN_SIZE);
+        void *room = ne_grow(stale->names, stale->count, CHAIN_SIZE, s->err);
         if (room == NULL) {
-            result = ne_fail(s->err, NE_NO_MEMORY, "no memory for %zu names", stale->count + 1);
+            result = -1;
             break;
         }
         stale->names = room;

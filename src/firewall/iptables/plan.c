@@ -1,6 +1,7 @@
 /* plan.c - building plans: see plan.h. */
 #include "plan.h"
 
+#include <netenforce/grow.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,20 +23,9 @@ const char *xt_table_name(enum xt_table table) {
     return "nat";
 }
 
-/* grown() - Room for one more: capacities are powers of two, so the count tells them. */
-static void *grown(void *array, size_t count, size_t size, struct ne_error *err) {
-    if (count != 0 && (count & (count - 1)) != 0)
-        return array;
-    size_t capacity = count == 0 ? 1 : count * 2;
-    void *room = reallocarray(array, capacity, size);
-    if (room == NULL)
-        (void)ne_fail(err, NE_NO_MEMORY, "no memory for %zu rules", capacity);
-    return room;
-}
-
 int plan_add_chain(struct xt_plan *plan, const char *name, bool builtin, size_t *position,
                    struct ne_error *err) {
-    void *room = grown(plan->chains, plan->count, sizeof(*plan->chains), err);
+    void *room = ne_grow(plan->chains, plan->count, sizeof(*plan->chains), err);
     if (room == NULL)
         return -1;
     plan->chains = room;
@@ -49,7 +39,7 @@ int plan_add_chain(struct xt_plan *plan, const char *name, bool builtin, size_t 
 int plan_add_rule(struct xt_plan *plan, size_t chain, const struct xt_rule *rule,
                   struct ne_error *err) {
     struct xt_chain *list = &plan->chains[chain];
-    void *room = grown(list->rules, list->count, sizeof(*list->rules), err);
+    void *room = ne_grow(list->rules, list->count, sizeof(*list->rules), err);
     if (room == NULL)
         return -1;
     list->rules = room;
