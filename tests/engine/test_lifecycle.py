@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab import Lab, Network, Plugin, Scene, tcp
+from lab.daemon import SANITIZED
 from lab.firewall import our_links, rules
 from lab.outside import OTHER
 from lab.process import wait_until
@@ -80,7 +81,7 @@ def test_one_after_the_other(lab: Lab, plugin: Plugin, busy: Network) -> None:
     for _ in range(CYCLES):
         one_run(lab, busy)
     assert_nothing_left(lab, plugin, busy)
-    assert plugin.resident() <= before + GROWTH
+    assert SANITIZED or plugin.resident() <= before + GROWTH
 
 
 def test_many_at_once(lab: Lab, plugin: Plugin, busy: Network) -> None:
@@ -88,11 +89,11 @@ def test_many_at_once(lab: Lab, plugin: Plugin, busy: Network) -> None:
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda _: one_run(lab, busy), range(AT_ONCE)))
     assert_nothing_left(lab, plugin, busy)
-    assert plugin.resident() <= before + GROWTH
+    assert SANITIZED or plugin.resident() <= before + GROWTH
 
 
 def test_resident_memory(plugin: Plugin, busy: Network) -> None:
-    assert plugin.resident() < IDLE_LIMIT
+    assert SANITIZED or plugin.resident() < IDLE_LIMIT
 
 
 def test_a_failed_start_leaves_nothing(lab: Lab, plugin: Plugin, busy: Network) -> None:

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from lab.daemon import (  # noqa: E402
     BUILD,
     NETWORK,
+    SANITIZED,
     TABLES,
     Daemon,
     Member,
@@ -26,7 +27,6 @@ from lab.daemon import (  # noqa: E402
 from lab.process import run, wait_until  # noqa: E402
 
 BRIDGE = f"ne-{NETWORK[:12]}"
-SANITIZED = "san" in BUILD.parts
 GROWTH_MAX = 64  # KiB that a hundred lives may add after the first twenty: the allocator's noise
 
 
@@ -60,7 +60,7 @@ def test_a_hundred_lives_leave_nothing(daemon: Daemon) -> None:
     for number in range(100, 200):
         live(daemon, number)
     assert daemon.left() == before
-    if not SANITIZED:  # its allocator keeps what is freed, to find later uses of it
+    if not SANITIZED:
         assert resident(daemon) - kib <= GROWTH_MAX
         assert resident(daemon) < 5 * 1024
 

@@ -20,6 +20,7 @@ struct session {
     enum xt_mode mode;
     struct ne_firewall_report *report;
     struct ne_error *err;
+    bool *made; /* by the plan's chains: missing, and so noted already */
     bool dirty; /* the snapshot was edited */
 };
 
@@ -117,6 +118,7 @@ static int make_missing(struct session *s, const struct xt_plan *plan) {
         if (chain->builtin || s->xtc->is_chain(chain->name, s->handle))
             continue;
         note(s, chain->name, "the chain is missing");
+        s->made[i] = true;
         if (s->mode == XT_CHECK)
             continue;
         if (!s->xtc->create_chain(chain->name, s->handle))
@@ -133,7 +135,8 @@ static int write_different(struct session *s, const struct xt_plan *plan) {
             continue; /* XT_CHECK: noted as missing */
         if (chain_is_as_planned(s, chain))
             continue;
-        note(s, chain->name, "rules are missing, changed, or behind others'");
+        if (!s->made[i])
+            note(s, chain->name, "rules are missing, changed, or behind others'");
         if (s->mode == XT_CHECK)
             continue;
         if ((chain->builtin ? write_builtin(s, chain) : write_chain(s, chain)) < 0)
@@ -182,20 +185,46 @@ static int find_stale(struct session *s, const struct xt_plan *plan, struct stal
     return result;
 }
 
+static bool is_empty(struct session *s, const char *chain) {
+    return s->xtc->first_rule(chain, s->handle) == NULL;
+}
+
+/* is_held() - Whether a rule leads to the chain. Once all of ours are empty it is somebody else's,
+ * and theirs are not ours to remove. */
+static bool is_held(struct session *s, const char *chain) {
+    unsigned count = 0;
+    return s->xtc->references(&count, chain, s->handle) && count > 0;
+}
+
+static int empty_stale(struct session *s, const struct stale *stale) {
+    for (size_t i = 0; i < stale->count; i++) {
+        const char *name = stale->names[i];
+        if (is_empty(s, name) && is_held(s, name))
+            continue; /* all that could be done is done, or is noted where the rule is */
+        note(s, name, "the chain belongs to nobody");
+        if (s->mode == XT_CHECK || is_empty(s, name))
+            continue;
+        if (!s->xtc->flush(name, s->handle))
+            return failed(s, "empty it", name);
+        s->dirty = true;
+    }
+    return 0;
+}
+
 /* remove_stale() - Empty all first: they may lead to each other. */
 static int remove_stale(struct session *s, const struct stale *stale) {
-    for (size_t i = 0; i < stale->count; i++) {
-        note(s, stale->names[i], "the chain belongs to nobody");
-        if (s->mode == XT_APPLY && !s->xtc->flush(stale->names[i], s->handle))
-            return failed(s, "empty it", stale->names[i]);
-    }
+    if (empty_stale(s, stale) < 0)
+        return -1;
     for (size_t i = 0; i < stale->count && s->mode == XT_APPLY; i++) {
-        s->dirty = true;
-        if (s->xtc->delete_chain(stale->names[i], s->handle))
+        const char *name = stale->names[i];
+        if (is_held(s, name)) {
+            if (s->dirty)
+                ne_warn("chain %s stays, empty: a rule of somebody else leads to it", name);
             continue;
-        if (errno != EMLINK)
-            return failed(s, "remove it", stale->names[i]);
-        ne_warn("chain %s stays, empty: a rule of somebody else leads to it", stale->names[i]);
+        }
+        if (!s->xtc->delete_chain(name, s->handle))
+            return failed(s, "remove it", name);
+        s->dirty = true;
     }
     return 0;
 }
@@ -203,11 +232,34 @@ static int remove_stale(struct session *s, const struct stale *stale) {
 static int bring_into_line(struct session *s, const struct xt_plan *plan) {
     struct stale stale = {0};
     int result = -1;
+    s->made = calloc(plan->count + 1, sizeof(*s->made));
+    if (s->made == NULL)
+        return ne_fail(s->err, NE_NO_MEMORY, "no memory for %zu chains", plan->count);
     if (make_missing(s, plan) == 0 && write_different(s, plan) == 0 &&
         find_stale(s, plan, &stale) == 0)
         result = remove_stale(s, &stale);
     free(stale.names);
+    free(s->made);
     return result;
+}
+
+/* empty_verdicts() - Only if one of them says something else than planned. */
+static int empty_verdicts(struct session *s, const struct xt_plan *plan) {
+    static const char *const names[] = {PASS_CHAIN, REFUSE_CHAIN};
+    bool other = false;
+    for (size_t i = 0; i < 2; i++) {
+        const struct xt_chain *chain = xt_plan_chain(plan, names[i]);
+        if (chain != NULL && s->xtc->is_chain(names[i], s->handle) && !is_empty(s, names[i]))
+            other |= !chain_is_as_planned(s, chain);
+    }
+    for (size_t i = 0; i < 2 && other; i++) {
+        if (!s->xtc->is_chain(names[i], s->handle))
+            continue;
+        if (!s->xtc->flush(names[i], s->handle))
+            return failed(s, "empty it", names[i]);
+        s->dirty = true;
+    }
+    return 0;
 }
 
 static enum xt_outcome no_table(struct session *s, int cause) {
@@ -227,7 +279,9 @@ static enum xt_outcome no_table(struct session *s, int cause) {
     return XT_NO_TABLE;
 }
 
-static enum xt_outcome apply_once(struct session *s, const struct xt_plan *plan, bool *again) {
+static enum xt_outcome edit_once(struct session *s, const struct xt_plan *plan,
+                                 int (*edit)(struct session *s, const struct xt_plan *plan),
+                                 bool *again) {
     s->dirty = false;
     *again = false;
     s->handle = s->xtc->init(xt_table_name(s->table));
@@ -235,7 +289,7 @@ static enum xt_outcome apply_once(struct session *s, const struct xt_plan *plan,
         return no_table(s, errno);
 
     enum xt_outcome outcome = XT_FAILED;
-    if (bring_into_line(s, plan) == 0) {
+    if (edit(s, plan) == 0) {
         outcome = XT_DONE;
         if (s->dirty && !s->xtc->commit(s->handle)) {
             *again = errno == EAGAIN;
@@ -258,7 +312,16 @@ enum xt_outcome xt_apply(const struct xt_plan *plan, enum ne_family family, enum
     /* EAGAIN: somebody without the lock changed the table meanwhile. */
     for (int i = 0; again && i < COMMIT_TRIES; i++) {
         *report = before;
-        outcome = apply_once(&s, plan, &again);
+        outcome = edit_once(&s, plan, bring_into_line, &again);
     }
+    return outcome;
+}
+
+enum xt_outcome xt_disarm(const struct xt_plan *raw, enum ne_family family, struct ne_error *err) {
+    struct session s = {.xtc = xtc_of(family), .table = XT_RAW, .mode = XT_APPLY, .err = err};
+    enum xt_outcome outcome = XT_FAILED;
+    bool again = true;
+    for (int i = 0; again && i < COMMIT_TRIES; i++)
+        outcome = edit_once(&s, raw, empty_verdicts, &again);
     return outcome;
 }

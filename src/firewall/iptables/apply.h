@@ -23,4 +23,11 @@ enum xt_outcome xt_apply(const struct xt_plan *plan, enum ne_family family, enum
                          enum xt_mode mode, struct ne_firewall_report *report,
                          struct ne_error *err);
 
+/* xt_disarm() - If the kernel's judge writes other verdicts than @raw, the plan of table raw,
+ * would: empty the chains that write them. Nobody is let pass then until @raw is applied. Else, and
+ * where there is no judge, nothing is done.
+ * The caller holds the xtables lock.
+ */
+enum xt_outcome xt_disarm(const struct xt_plan *raw, enum ne_family family, struct ne_error *err);
+
 #endif

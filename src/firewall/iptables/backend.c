@@ -13,13 +13,21 @@ struct iptables {
     struct xt_marks marks;
     char *lock_path;
     bool told_no_security; /* said once */
+    bool judge_known;      /* the kernel's judge writes our bits: seen once, they do not change */
 };
 
-/* The gates before the judge: what refuses stands before anything is let pass. When the last
- * bridge goes, the judge goes first. */
-static const enum xt_table gates_first[] = {XT_FILTER, XT_SECURITY, XT_NAT, XT_RAW};
-static const enum xt_table judge_first[] = {XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT};
-#define TABLES (sizeof(gates_first) / sizeof(gates_first[0]))
+/* order_for() - The gates before the judge: what refuses stands before anything is let pass. When
+ * the last bridge goes, the judge goes first. The source is hidden before anything is let
+ * pass beyond the host, and as long as it is. */
+static const enum xt_table *order_for(const struct ne_fence *fence) {
+    static const enum xt_table beyond[] = {XT_FILTER, XT_SECURITY, XT_NAT, XT_RAW};
+    static const enum xt_table within[] = {XT_FILTER, XT_SECURITY, XT_RAW, XT_NAT};
+    static const enum xt_table nothing[] = {XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT};
+    if (fence->bridge_count == 0)
+        return nothing;
+    return fence->reaches_beyond ? beyond : within;
+}
+#define TABLES 4
 
 /* table_is_loaded() - Whether the namespace has the table by now. Asking libiptc would load it,
  * and connection tracking with nat. */
@@ -47,20 +55,42 @@ static int run_table(struct iptables *iptables, const struct ne_fence *fence, en
                      enum xt_table table, enum xt_mode mode, struct ne_firewall_report *report,
                      struct ne_error *err) {
     struct xt_plan plan;
+    struct ne_error why;
     if (!table_is_wanted(fence, table) && !table_is_loaded(family, table))
         return 0;
     if (xt_compile(fence, family, table, iptables->marks, &plan, err) < 0)
         return -1;
-    enum xt_outcome outcome = xt_apply(&plan, family, table, mode, report, err);
+    enum xt_outcome outcome = xt_apply(&plan, family, table, mode, report, &why);
     xt_plan_free(&plan);
 
+    if (outcome == XT_DONE)
+        return 0;
     if (outcome == XT_NO_TABLE && table == XT_SECURITY) {
         if (!iptables->told_no_security)
-            ne_warn("%s; the second gate is left out", err->text);
+            ne_warn("%s; the second gate is left out", why.text);
         iptables->told_no_security = true;
         return 0;
     }
-    return outcome == XT_DONE ? 0 : -1;
+    if (err != NULL)
+        *err = why;
+    return -1;
+}
+
+/* disarm() - The first time: a judge that an earlier daemon left may write other bits. */
+static int disarm(struct iptables *iptables, const struct ne_fence *fence, enum ne_family family,
+                  struct ne_error *err) {
+    struct xt_plan raw;
+    struct ne_error why;
+    if (xt_compile(fence, family, XT_RAW, iptables->marks, &raw, err) < 0)
+        return -1;
+    enum xt_outcome outcome = xt_disarm(&raw, family, &why);
+    xt_plan_free(&raw);
+    /* Without the table there is no judge; that it is needed is found where it is applied. */
+    if (outcome != XT_FAILED)
+        return 0;
+    if (err != NULL)
+        *err = why;
+    return -1;
 }
 
 static int run(struct iptables *iptables, const struct ne_fence *fence, enum xt_mode mode,
@@ -73,17 +103,22 @@ static int run(struct iptables *iptables, const struct ne_fence *fence, enum xt_
 
     /* A kernel without IPv6 has nothing to close there. */
     size_t family_count = access("/proc/net/if_inet6", F_OK) == 0 ? 2 : 1;
-    const enum xt_table *order = fence->bridge_count > 0 ? gates_first : judge_first;
+    const enum xt_table *order = order_for(fence);
+    bool to_disarm = mode == XT_APPLY && fence->bridge_count > 0 && !iptables->judge_known;
 
     int lock = xtables_lock(iptables->lock_path, err);
     if (lock < 0)
         return -1;
     int result = 0;
+    for (size_t f = 0; f < family_count && result == 0 && to_disarm; f++)
+        result = disarm(iptables, fence, families[f], err);
     for (size_t t = 0; t < TABLES && result == 0; t++) {
         for (size_t f = 0; f < family_count && result == 0; f++)
             result = run_table(iptables, fence, families[f], order[t], mode, report, err);
     }
     (void)close(lock);
+    if (result == 0 && to_disarm)
+        iptables->judge_known = true;
     return result;
 }
 

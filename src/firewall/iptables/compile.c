@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROOT_CHAIN   CHAIN_PREFIX
-#define PORT_CHAIN   CHAIN_PREFIX "-PORT"
-#define INTO_CHAIN   CHAIN_PREFIX "-INTO"
-#define PASS_CHAIN   CHAIN_PREFIX "-PASS"
-#define REFUSE_CHAIN CHAIN_PREFIX "-REFUSE"
+#define ROOT_CHAIN CHAIN_PREFIX
+#define PORT_CHAIN CHAIN_PREFIX "-PORT"
+#define INTO_CHAIN CHAIN_PREFIX "-INTO"
 
 struct compiler {
     const struct ne_fence *fence;
@@ -217,6 +215,7 @@ static int compile_security(struct compiler *c) {
     size_t input;
     size_t forward;
     size_t gate;
+    size_t into;
     if (add_chain(c, "INPUT", true, &input) < 0 || add_chain(c, "FORWARD", true, &forward) < 0)
         return -1;
     if (c->fence->bridge_count == 0)
@@ -226,9 +225,18 @@ static int compile_security(struct compiler *c) {
     pass.mark_value = c->marks.pass;
     if (jump_for_bridges(c, input, false, ROOT_CHAIN) < 0 ||
         jump_for_bridges(c, forward, false, ROOT_CHAIN) < 0 ||
-        add_chain(c, ROOT_CHAIN, false, &gate) < 0 || add_rule(c, gate, &pass) < 0)
+        jump_for_bridges(c, forward, true, INTO_CHAIN) < 0 ||
+        add_chain(c, ROOT_CHAIN, false, &gate) < 0 || add_rule(c, gate, &pass) < 0 ||
+        plan_end_with(c->plan, gate, DO_DROP, c->err) < 0)
         return -1;
-    return plan_end_with(c->plan, gate, DO_DROP, c->err);
+
+    /* What a policy passes to another bridge of ours came through the gate above, and goes on. */
+    struct xt_rule replies = empty_rule(DO_RETURN);
+    replies.replies = true;
+    if (add_chain(c, INTO_CHAIN, false, &into) < 0 || add_rule(c, into, &pass) < 0 ||
+        (c->fence->reaches_beyond && add_rule(c, into, &replies) < 0))
+        return -1;
+    return plan_end_with(c->plan, into, DO_DROP, c->err);
 }
 
 /* compile_nat() - A container has no address that others could answer to: what goes beyond

@@ -16,8 +16,9 @@
  *
  * The gates stand in INPUT and FORWARD and demand the bit: filter accepts PASS, answers REFUSED
  * (REJECT works nowhere else) and drops the rest; security, which the kernel asks after
- * filter, drops whatever has no PASS. So whichever single table is emptied from outside, nothing
- * more passes: without the judge nobody gets the bit, and each gate stands without the other.
+ * filter, drops whatever has no PASS. Both let nothing into a bridge but replies. So whichever
+ * single table is emptied from outside, nothing more passes in either direction: without the
+ * judge nobody gets the bit, and each gate stands without the other.
  *
  *     raw       PREROUTING   -i nv-+  -j NETENFORCE-PORT      frames handed to a port: dropped
  *                            -i ne-+  -j NETENFORCE           the root of the dispatch
@@ -25,8 +26,9 @@
  *                            -i ne-+  -j NETENFORCE           the gate
  *               FORWARD      the same two, and
  *                            -o ne-+  -j NETENFORCE-INTO      replies only
- *     security  INPUT, FORWARD
- *                            -i ne-+  -j NETENFORCE           the second gate
+ *     security  INPUT        -i ne-+  -j NETENFORCE           the second gate
+ *               FORWARD      the same, and
+ *                            -o ne-+  -j NETENFORCE-INTO      replies, and what has PASS
  *     nat       POSTROUTING  -j NETENFORCE                    only if proxies are beyond the host
  *
  * A bridge whose name does not begin with ne- has a jump of its own beside each of these.
@@ -37,6 +39,11 @@
  * Join commits one table that holds nobody else's rules. Every chain of the tree ends with DROP and
  * is entered by goto: a packet that went through its policy goes back to PREROUTING, where the
  * host's own rules go on.
+ *
+ * Tables are committed one by one. The gates change before the judge, so that nothing gets a bit
+ * that no gate asks for, and the judge goes before the gates when the last bridge does. One thing
+ * no order can mend: if the two bits are others than last time, the old judge's REFUSED may
+ * be the new gates' PASS. Then the judge is disarmed first: xt_disarm(), apply.h.
  */
 #ifndef NETENFORCE_IPTABLES_PLAN_H
 #define NETENFORCE_IPTABLES_PLAN_H
@@ -134,6 +141,10 @@ int plan_end_with(struct xt_plan *plan, size_t chain, enum xt_action action, str
  */
 int tree_build(struct xt_plan *plan, const struct ne_fence *fence, size_t root, size_t first,
                size_t end, struct ne_error *err);
+
+/* Where the judge writes its verdicts. */
+#define PASS_CHAIN   CHAIN_PREFIX "-PASS"
+#define REFUSE_CHAIN CHAIN_PREFIX "-REFUSE"
 
 /* policy_chain_name() - "NETENFORCE-P" and 16 characters of the policy's id. */
 void policy_chain_name(const struct ne_policy *policy, char name[static CHAIN_SIZE]);

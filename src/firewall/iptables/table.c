@@ -38,6 +38,7 @@
         .create_chain = lib##_create_chain,                                                        \
         .delete_chain = lib##_delete_chain,                                                        \
         .flush = lib##_flush_entries,                                                              \
+        .references = lib##_get_references,                                                        \
         .first_rule = lib##_first,                                                                 \
         .next_rule = lib##_next,                                                                   \
         .target = lib##_target,                                                                    \

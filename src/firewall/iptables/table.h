@@ -21,6 +21,7 @@ struct xtc {
     int (*create_chain)(const char *chain, struct xtc_handle *handle);
     int (*delete_chain)(const char *chain, struct xtc_handle *handle);
     int (*flush)(const char *chain, struct xtc_handle *handle);
+    int (*references)(unsigned *count, const char *chain, struct xtc_handle *handle);
     const void *(*first_rule)(const char *chain, struct xtc_handle *handle);
     const void *(*next_rule)(const void *rule, struct xtc_handle *handle);
     const char *(*target)(const void *rule, struct xtc_handle *handle);
