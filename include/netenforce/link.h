@@ -47,6 +47,11 @@ typedef int (*ne_link_visit)(void *context, const struct ne_link_found *found,
 struct ne_link;
 
 struct ne_link_ops {
+    /* bridge_check - Whether @bridge's name is free, or this network's bridge already; else
+     * NE_CONFLICT. Rules about a name come before its bridge, and must not hit another's.
+     */
+    int (*bridge_check)(struct ne_link *link, const struct ne_bridge *bridge, struct ne_error *err);
+
     /* bridge_ensure - The bridge exists as @bridge says: address, MAC, MTU, up,
      * no IPv6 unless it has a gateway6 (then its gateway is usable at once: no
      * duplicate address detection, no link-local address, no router advertisements taken),

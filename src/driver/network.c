@@ -91,10 +91,13 @@ int ne_driver_create_network(struct ne_driver *driver, const struct ne_network *
         random_mac(&record.mac, err) < 0)
         return -1;
 
+    struct ne_bridge bridge = bridge_of(&record);
+    if (driver->link->ops->bridge_check(driver->link, &bridge, err) < 0)
+        return -1;
+
     struct ne_network *network = ne_model_add_network(&driver->model, &record, err);
     if (network == NULL)
         return -1;
-    struct ne_bridge bridge = bridge_of(network);
     if (driver->store->ops->save_network(driver->store, network, err) < 0 ||
         enforce(driver, NULL, err) < 0 ||
         driver->link->ops->bridge_ensure(driver->link, &bridge, err) < 0) {

@@ -244,20 +244,33 @@ static int make(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_
     return status;
 }
 
+/* look() - Read what bears the name; refuse what is not this network's. */
+static int look(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_link_state *state,
+                struct ne_error *err) {
+    if (!ne_ifname_valid(bridge->name) || !ne_id_valid(bridge->owner))
+        return ne_fail(err, NE_BAD_INPUT, "a bridge needs an interface's name and a network's id");
+    if (ne_link_get(rtnl, 0, bridge->name, state, err) != 0)
+        return -1;
+    if (state->found && !ne_link_is(state, bridge->name, NE_LINK_BRIDGE, bridge->owner))
+        return ne_link_conflict(state, "this network's bridge", err);
+    return 0;
+}
+
+int ne_rtnl_bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
+                         struct ne_error *err) {
+    struct ne_link_state state;
+    return look(ne_rtnl_of(link), bridge, &state, err);
+}
+
 int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
                           struct ne_error *err) {
     struct ne_rtnl *rtnl = ne_rtnl_of(link);
     struct ne_link_state state;
-    if (!ne_ifname_valid(bridge->name) || !ne_id_valid(bridge->owner))
-        return ne_fail(err, NE_BAD_INPUT, "a bridge needs an interface's name and a network's id");
     if (!ne_mac_is_host(&bridge->mac))
         return ne_fail(err, NE_BAD_INPUT, "interface %s: a bridge needs a MAC address of its own",
                        bridge->name);
-
-    if (ne_link_get(rtnl, 0, bridge->name, &state, err) != 0)
+    if (look(rtnl, bridge, &state, err) != 0)
         return -1;
-    if (state.found && !ne_link_is(&state, bridge->name, NE_LINK_BRIDGE, bridge->owner))
-        return ne_link_conflict(&state, "this network's bridge", err);
     if (state.found)
         return mend(rtnl, bridge, &state, false, err);
 

@@ -20,6 +20,7 @@ static void edge_close(struct ne_link *link) {
 }
 
 static const struct ne_link_ops rtnl_ops = {
+    .bridge_check = ne_rtnl_bridge_check,
     .bridge_ensure = ne_rtnl_bridge_ensure,
     .port_ensure = ne_rtnl_port_ensure,
     .port_quench = ne_rtnl_port_quench,

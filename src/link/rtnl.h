@@ -239,6 +239,8 @@ void ne_ipv6_switch(const struct ne_rtnl *rtnl, const char *device, const char *
 
 /* --- the operations (link.h), one file each ------------------------------------------- */
 
+int ne_rtnl_bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
+                         struct ne_error *err);
 int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
                           struct ne_error *err);
 int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct ne_error *err);

@@ -194,6 +194,7 @@ def test_what_clashes_is_refused(daemon: Daemon) -> None:
         ),
     ]:
         assert word in error(daemon.try_call("CreateNetwork", body)), word
+    assert not daemon.rules("-i lan")  # not for a moment: see the daemon's order of steps
     internal = network_body("b2" * 32, "10.89.0", proxy="192.0.2.9:3128")
     internal["Options"]["com.docker.network.internal"] = True
     assert "--internal" in error(daemon.try_call("CreateNetwork", internal))

@@ -48,6 +48,12 @@ static void watch(void) {
         open_without_rules = true;
 }
 
+static int bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
+                        struct ne_error *why) {
+    (void)link, (void)bridge;
+    return fails(why) ? -1 : 0;
+}
+
 static int bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
                          struct ne_error *why) {
     (void)link, (void)bridge;
@@ -182,6 +188,7 @@ static int sweep(struct ne_store *store, struct ne_model *model, struct ne_error
 }
 
 static const struct ne_link_ops link_ops = {
+    .bridge_check = bridge_check,
     .bridge_ensure = bridge_ensure,
     .port_ensure = port_ensure,
     .port_quench = port_quench,

@@ -241,8 +241,15 @@ class Member:
             *("netns", self.netns.path, "name", "eth0"),
         )
         self.netns.ip(f"addr add {self.address}/24 dev eth0", "link set eth0 up")
+        # The kernel tells the bridge of the carrier by a work queue: a frame before that is lost.
+        wait_until(self._forwards, "the port to forward", timeout=10, pause=0.002)
         for route in joined["StaticRoutes"]:
             self.netns.ip(f"route add {route['Destination']} via {route['NextHop']}")
+
+    def _forwards(self) -> bool:
+        port = f"nv-{self.number:012x}"
+        [shown] = json.loads(self.daemon.netns.run("bridge", "-j", "link", "show", "dev", port).out)
+        return bool(shown["state"] == "forwarding")
 
     def connect(self, address: str, port: int, timeout: float = 1.0) -> str:
         """Try a TCP connection: "open", "refused" or "silent"."""
