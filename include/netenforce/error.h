@@ -30,21 +30,28 @@ struct ne_error {
 
 /* ne_fail() - Fill @err with @code and a formatted text.
  * @err may be NULL (the caller does not care why).
- * Return: -1 always, so that callers write `return ne_fail(...)`.
+ * Value: -1 always, so that callers write `return ne_fail(...)`. A macro, and not a
+ * function, so that the compiler and the analyser see in every file that it is -1.
  */
-int ne_fail(struct ne_error *err, enum ne_code code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+#define ne_fail(err, code, ...) (ne_error_set((err), (code), 0, __VA_ARGS__), -1)
 
 /* ne_fail_errno() - As ne_fail(), with ": " and the text of @sys_errno behind.
- * Return: -1 always.
+ * Value: -1 always.
  */
-int ne_fail_errno(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+#define ne_fail_errno(err, code, sys_errno, ...)                                                   \
+    (ne_error_set((err), (code), (sys_errno), __VA_ARGS__), -1)
 
 /* ne_context() - Put a formatted text and ": " in front of what @err says.
- * Return: -1 always.
+ * Value: -1 always.
  */
-int ne_context(struct ne_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define ne_context(err, ...) (ne_error_context((err), __VA_ARGS__), -1)
+
+/* ne_error_set(), ne_error_context() - What stands behind the three above; call those.
+ */
+void ne_error_set(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void ne_error_context(struct ne_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ne_code_name() - The code as it stands in the control API ("bad_input", ...).
  * Return: a static string, never NULL.

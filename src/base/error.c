@@ -5,15 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* __attribute__: the format string is the caller's literal, checked at ne_fail(). */
-static void write_text(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt,
-                       va_list ap) __attribute__((format(printf, 4, 0)));
-
-static void write_text(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt,
-                       va_list ap) {
+void ne_error_set(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt, ...) {
+    if (err == NULL)
+        return;
     err->code = code;
     err->sys_errno = sys_errno;
+    va_list ap;
+    va_start(ap, fmt);
     int n = vsnprintf(err->text, sizeof(err->text), fmt, ap);
+    va_end(ap);
     if (n < 0) {
         n = 0;
         err->text[0] = '\0';
@@ -23,29 +23,9 @@ static void write_text(struct ne_error *err, enum ne_code code, int sys_errno, c
         (void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(sys_errno));
 }
 
-int ne_fail(struct ne_error *err, enum ne_code code, const char *fmt, ...) {
+void ne_error_context(struct ne_error *err, const char *fmt, ...) {
     if (err == NULL)
-        return -1;
-    va_list ap;
-    va_start(ap, fmt);
-    write_text(err, code, 0, fmt, ap);
-    va_end(ap);
-    return -1;
-}
-
-int ne_fail_errno(struct ne_error *err, enum ne_code code, int sys_errno, const char *fmt, ...) {
-    if (err == NULL)
-        return -1;
-    va_list ap;
-    va_start(ap, fmt);
-    write_text(err, code, sys_errno, fmt, ap);
-    va_end(ap);
-    return -1;
-}
-
-int ne_context(struct ne_error *err, const char *fmt, ...) {
-    if (err == NULL)
-        return -1;
+        return;
     char inner[NE_ERROR_TEXT];
     memcpy(inner, err->text, sizeof(inner));
 
@@ -59,7 +39,6 @@ int ne_context(struct ne_error *err, const char *fmt, ...) {
     if (used < sizeof(err->text) &&
         snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner) < 0)
         err->text[used] = '\0';
-    return -1;
 }
 
 const char *ne_code_name(enum ne_code code) {

@@ -34,14 +34,14 @@ static const struct ne_link_ops rtnl_ops = {
 struct ne_link *ne_rtnl_open(const char *ipv6_conf, struct ne_error *err) {
     struct ne_rtnl *rtnl = calloc(1, sizeof(*rtnl));
     if (rtnl == NULL) {
-        ne_fail(err, NE_NO_MEMORY, "no memory for the link edge");
+        (void)ne_fail(err, NE_NO_MEMORY, "no memory for the link edge");
         return NULL;
     }
     rtnl->link.ops = &rtnl_ops;
     rtnl->answer = malloc(NE_ANSWER_SIZE);
     rtnl->ipv6_conf = ipv6_conf == NULL ? NULL : strdup(ipv6_conf);
     if (rtnl->answer == NULL || (ipv6_conf != NULL && rtnl->ipv6_conf == NULL)) {
-        ne_fail(err, NE_NO_MEMORY, "no memory for the link edge");
+        (void)ne_fail(err, NE_NO_MEMORY, "no memory for the link edge");
         edge_close(&rtnl->link);
         return NULL;
     }

@@ -206,7 +206,7 @@ static int make(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
 
     int status = ne_batch_send(rtnl, &batch, err);
     if (status != 0 && creation->error == EXFULL)
-        ne_context(err, "bridge %s is full (a bridge takes 1,023 ports)", port->bridge);
+        (void)ne_context(err, "bridge %s is full (a bridge takes 1,023 ports)", port->bridge);
     if (status == 0 && !scene->here.found)
         status = ne_fail(err, NE_KERNEL, "interface %s: it vanished as it was made", port->name);
     if (status == 0)

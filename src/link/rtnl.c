@@ -24,7 +24,7 @@ int ne_rtnl_connect(struct ne_rtnl *rtnl, struct ne_error *err) {
     if (fresh == NULL)
         return ne_fail_errno(err, NE_KERNEL, errno, "cannot open a rtnetlink socket");
     if (mnl_socket_bind(fresh, 0, MNL_SOCKET_AUTOPID) < 0) {
-        ne_fail_errno(err, NE_KERNEL, errno, "cannot bind a rtnetlink socket");
+        (void)ne_fail_errno(err, NE_KERNEL, errno, "cannot bind a rtnetlink socket");
         (void)mnl_socket_close(fresh);
         return -1;
     }
@@ -71,10 +71,10 @@ struct ne_request *ne_batch_add(struct ne_batch *batch, uint16_t type, uint16_t 
 static int failed(const struct ne_batch *batch, struct ne_error *err, enum ne_code code,
                   int sys_errno, const char *doing, const char *detail) {
     bool details = detail[0] != '\0';
-    ne_fail_errno(err, code, sys_errno, "cannot %s%s%s%s", doing, details ? " (" : "", detail,
-                  details ? ")" : "");
+    (void)ne_fail_errno(err, code, sys_errno, "cannot %s%s%s%s", doing, details ? " (" : "", detail,
+                        details ? ")" : "");
     if (batch->device != NULL)
-        ne_context(err, "interface %s", batch->device);
+        (void)ne_context(err, "interface %s", batch->device);
     return -1;
 }
 

@@ -20,7 +20,7 @@ int ne_link_watch_open(int *fd, struct ne_error *err) {
     if (fresh < 0)
         return ne_fail_errno(err, NE_KERNEL, errno, "cannot open a socket to watch interfaces");
     if (bind(fresh, (const struct sockaddr *)&groups, sizeof(groups)) < 0) {
-        ne_fail_errno(err, NE_KERNEL, errno, "cannot watch interfaces");
+        (void)ne_fail_errno(err, NE_KERNEL, errno, "cannot watch interfaces");
         (void)close(fresh);
         return -1;
     }
