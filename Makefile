@@ -28,20 +28,21 @@ CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 
 # libmicrohttpd is linked statically and without TLS: src/http/no_tls.c says why.
-DAEMON_LIBS := -Wl,-Bstatic -lmicrohttpd -Wl,-Bdynamic -ljansson -lmnl -lip4tc -lip6tc -lcap-ng
+DAEMON_LIBS := -Wl,-Bstatic -lmicrohttpd -Wl,-Bdynamic -ljansson -lmnl -lnftnl -lip4tc -lip6tc -lcap-ng
 CLI_LIBS    := -lcurl -ljansson
 
 src     = $(wildcard src/$(1)/*.c)
 BASE    := $(call src,base)
+EVENT   := $(call src,event)
 CORE    := $(call src,core)
 LINK    := $(call src,link)
-XT      := $(call src,firewall/iptables)
+FIRE    := $(call src,firewall) $(call src,firewall/iptables) $(call src,firewall/nftables)
 STATE   := $(call src,state)
 DRIVER  := $(call src,driver)
 HTTP    := $(call src,http)
 REMOTE  := $(call src,remote)
 CONTROL := $(call src,control)
-DAEMON  := $(BASE) $(CORE) $(LINK) $(XT) $(STATE) $(DRIVER) $(HTTP) $(REMOTE) $(CONTROL) \
+DAEMON  := $(BASE) $(EVENT) $(CORE) $(LINK) $(FIRE) $(STATE) $(DRIVER) $(HTTP) $(REMOTE) $(CONTROL) \
 	$(call src,daemon)
 CLI     := $(BASE) $(call src,cli)
 obj     = $(patsubst %.c,$(B)/obj/%.o,$(1))

@@ -36,13 +36,20 @@ void ne_driver_free(struct ne_driver *driver);
  */
 int ne_driver_load(struct ne_driver *driver, struct ne_error *err);
 
+/* What a repair found and put right. */
+struct ne_repaired {
+    unsigned count;
+    char first[NE_MENDED_TEXT]; /* "raw/NETENFORCE: the chain is missing"; empty if none */
+};
+
 /* ne_driver_repair() - Bring the kernel into line with the model: rules first, then
  * bridges and ports; what is ours and belongs to nobody is removed; an
  * endpoint whose port is gone is taken as left. One path for start, crash and
  * reboot. Goes on after a step that failed; sets `unsettled` then.
+ * @repaired is filled in any case; what was put right before a failure counts.
  * Return: 0, or -1 with the first failure.
  */
-int ne_driver_repair(struct ne_driver *driver, struct ne_error *err);
+int ne_driver_repair(struct ne_driver *driver, struct ne_repaired *repaired, struct ne_error *err);
 
 /* ne_driver_check() - Whether the kernel holds the rules of the model. Changes nothing. */
 int ne_driver_check(struct ne_driver *driver, struct ne_firewall_report *report,

@@ -10,7 +10,8 @@
 #include <netenforce/error.h>
 #include <netenforce/names.h>
 
-#define NE_ALIAS_SIZE 96
+#define NE_ALIAS_SIZE  96
+#define NE_MENDED_TEXT 160
 
 struct ne_bridge {
     char name[NE_IFNAME_SIZE];
@@ -25,7 +26,8 @@ struct ne_port {
     char name[NE_IFNAME_SIZE]; /* the host's end */
     char peer[NE_IFNAME_SIZE]; /* the container's end, made in the host's namespace */
     char bridge[NE_IFNAME_SIZE];
-    struct ne_mac mac; /* of the container's end */
+    struct ne_mac mac;        /* of the container's end */
+    struct ne_mac bridge_mac; /* the only sender of frames that leave the bridge by the port */
     unsigned mtu;
     struct ne_addr addr4; /* the endpoint's addresses: fixed neighbours of the bridge */
     struct ne_addr addr6;
@@ -99,8 +101,15 @@ struct ne_link_ops {
     void (*close)(struct ne_link *link);
 };
 
+/* What the ensuring calls found other than it should be, and mended, since it was last cleared. */
+struct ne_link_mended {
+    unsigned count;
+    char first[NE_MENDED_TEXT]; /* "interface nv-...: port flags were changed" */
+};
+
 struct ne_link {
     const struct ne_link_ops *ops;
+    struct ne_link_mended mended; /* the caller clears it */
 };
 
 /* ne_rtnl_open() - The real edge, over a netlink socket (libmnl).

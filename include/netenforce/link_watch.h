@@ -1,4 +1,4 @@
-/* link_watch.h - learn that someone has changed links or addresses of ours.
+/* link_watch.h - learn that someone has changed links, addresses or guards of ours.
  *
  * A hint to look, not an account of what happened: the answer to "changed" is to ensure everything
  * again, which sends nothing where nothing differs. What the daemon does itself is heard, too.

@@ -111,6 +111,8 @@ static void get_status(struct ne_control *control, struct ne_http_response *resp
     struct ne_firewall_report report = {0};
     struct ne_error err = {0};
     struct timespec now = {0};
+    char firewall[NE_FIREWALL_TEXT] = {0};
+    driver->firewall->ops->describe(driver->firewall, firewall, sizeof(firewall));
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
 
     int checked = ne_driver_check(driver, &report, &err);
@@ -123,8 +125,8 @@ static void get_status(struct ne_control *control, struct ne_http_response *resp
                     json_pack("{s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:{s:b, s:I, s:s}}",
                               "version", NE_VERSION, "pid", (json_int_t)getpid(), "uptime_seconds",
                               (json_int_t)(now.tv_sec - control->started.tv_sec), "firewall",
-                              driver->firewall->ops->name, "mark", (json_int_t)control->mark,
-                              "state_directory", control->state_dir, "networks",
+                              firewall, "mark", (json_int_t)control->mark, "state_directory",
+                              control->state_dir, "networks",
                               (json_int_t)driver->model.networks.count, "endpoints",
                               (json_int_t)driver->model.endpoints.count, "repairs",
                               (json_int_t)driver->repairs, "enforcement", "in_place", in_place,

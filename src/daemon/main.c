@@ -6,6 +6,7 @@
 
 #include <netenforce/control.h>
 #include <netenforce/driver.h>
+#include <netenforce/event.h>
 #include <netenforce/http.h>
 #include <netenforce/link_watch.h>
 #include <netenforce/remote.h>
@@ -31,7 +32,8 @@ struct daemon {
     unsigned server_count;
     int signals;
     int timer;
-    int watch; /* tells of changes to links */
+    int watch;       /* tells of changes to links */
+    int rules_watch; /* tells of changes to nf_tables */
     bool ticking;
     bool links_changed; /* since the last repair, by whomever: a container can do it, too */
     bool complained;    /* the failure that the log tells of already still lasts */
@@ -49,20 +51,45 @@ static void tick_when_needed(struct daemon *daemon) {
         daemon->ticking = needed;
 }
 
-static void on_tick(void *context) {
-    struct daemon *daemon = context;
+/* repair() - Put right what is not as it should be, and say so, for people and for programs. */
+static int repair(struct daemon *daemon, struct ne_error *err) {
+    struct ne_repaired repaired;
+    int result = ne_driver_repair(&daemon->driver, &repaired, err);
+    if (repaired.count == 0)
+        return result;
+    ne_warn("repair: %u things were not as they should be and were put right, the first: %s",
+            repaired.count, repaired.first);
+    const struct ne_event event = {
+        .type = "repair", .reason = repaired.first, .count = repaired.count};
+    ne_event_emit(&event);
+    return result;
+}
+
+/* look() - Compare, and repair where something differs. */
+static void look(struct daemon *daemon) {
     struct ne_firewall_report report = {0};
     struct ne_error err;
-    loop_timer_drain(daemon->timer);
-
     bool whole = !daemon->links_changed && !daemon->driver.unsettled &&
                  ne_driver_check(&daemon->driver, &report, &err) == 0 && report.differences == 0;
     daemon->links_changed = false;
-    bool failed = !whole && ne_driver_repair(&daemon->driver, &err) < 0;
+    bool failed = !whole && repair(daemon, &err) < 0;
     if (failed && !daemon->complained)
         ne_err("repair: %s; it is tried again every %d ms", err.text, CHECK_EVERY_MS);
     daemon->complained = failed;
     tick_when_needed(daemon);
+}
+
+static void on_tick(void *context) {
+    struct daemon *daemon = context;
+    loop_timer_drain(daemon->timer);
+    look(daemon);
+}
+
+/* on_rules_event() - The backstop was changed, which no container can do: looked at now. */
+static void on_rules_event(void *context) {
+    struct daemon *daemon = context;
+    if (ne_firewall_watch_drain(daemon->rules_watch))
+        look(daemon);
 }
 
 /* on_link_event() - Only noted: the next tick acts on it. So a container that sets its end up
@@ -113,7 +140,9 @@ static int open_edges(struct daemon *daemon, struct ne_error *err) {
     daemon->link = ne_rtnl_open(settings->ipv6_conf, err);
     if (daemon->link == NULL)
         return -1;
-    daemon->firewall = ne_iptables_open(&firewall, err);
+    struct ne_firewall *tables = ne_iptables_open(&firewall, err);
+    daemon->firewall =
+        ne_firewall_pair(tables, tables == NULL ? NULL : ne_backstop_open(&firewall, err), err);
     return daemon->firewall == NULL ? -1 : 0;
 }
 
@@ -123,8 +152,11 @@ static int take_up(struct daemon *daemon, struct ne_error *err) {
     ne_driver_init(&daemon->driver, daemon->link, daemon->firewall, daemon->store);
     if (ne_driver_load(&daemon->driver, err) < 0)
         return -1;
-    if (ne_driver_repair(&daemon->driver, err) < 0)
+    struct ne_repaired repaired; /* after a reboot all of it: no news */
+    if (ne_driver_repair(&daemon->driver, &repaired, err) < 0)
         ne_err("not everything is in place: %s", err->text);
+    if (repaired.count > 0)
+        ne_info("%u things were put in place, the first: %s", repaired.count, repaired.first);
     return 0;
 }
 
@@ -163,7 +195,15 @@ static int open_loop(struct daemon *daemon, struct ne_error *err) {
         return -1;
     const struct loop_source watch = {
         .fd = daemon->watch, .ready = on_link_event, .context = daemon};
-    return loop_add(&daemon->loop, watch, err);
+    if (loop_add(&daemon->loop, watch, err) < 0)
+        return -1;
+    /* Without nf_tables there is no backstop to watch. */
+    struct ne_error why;
+    if (ne_firewall_watch_open(&daemon->rules_watch, &why) < 0)
+        return 0;
+    const struct loop_source rules = {
+        .fd = daemon->rules_watch, .ready = on_rules_event, .context = daemon};
+    return loop_add(&daemon->loop, rules, err);
 }
 
 static int open_sockets(struct daemon *daemon, struct ne_error *err) {
@@ -213,13 +253,16 @@ static void end(struct daemon *daemon) {
         (void)close(daemon->timer);
     if (daemon->watch >= 0)
         (void)close(daemon->watch);
+    if (daemon->rules_watch >= 0)
+        (void)close(daemon->rules_watch);
     if (daemon->signals >= 0)
         (void)close(daemon->signals);
     loop_close(&daemon->loop);
 }
 
 int main(int argc, char **argv) {
-    struct daemon daemon = {.signals = -1, .timer = -1, .watch = -1, .loop.epoll = -1};
+    struct daemon daemon = {
+        .signals = -1, .timer = -1, .watch = -1, .rules_watch = -1, .loop.epoll = -1};
     switch (settings_read(&daemon.settings, argc, argv)) {
     case SETTINGS_DONE:
         return 0;

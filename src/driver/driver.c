@@ -54,6 +54,7 @@ struct ne_bridge bridge_of(const struct ne_network *network) {
 struct ne_port port_of(const struct ne_network *network, const struct ne_endpoint *endpoint) {
     struct ne_port port = {
         .mac = endpoint->mac,
+        .bridge_mac = network->mac,
         .mtu = network->options.has_mtu ? network->options.mtu : 0,
         .addr4 = endpoint->addr4,
         .addr6 = endpoint->addr6,

@@ -3,6 +3,7 @@
 
 #include <netenforce/grow.h>
 #include <netenforce/log.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,11 +107,20 @@ static void ensure_links(struct run *run) {
     }
 }
 
-int ne_driver_repair(struct ne_driver *driver, struct ne_error *err) {
+/* add() - What a part of the repair has put right. */
+static void add(struct ne_repaired *repaired, unsigned count, const char *first) {
+    if (repaired->count == 0)
+        (void)snprintf(repaired->first, sizeof(repaired->first), "%s", first);
+    repaired->count += count;
+}
+
+int ne_driver_repair(struct ne_driver *driver, struct ne_repaired *repaired, struct ne_error *err) {
     struct survey survey = {0};
     struct run run = {.driver = driver, .err = err};
     struct ne_firewall_report report = {0};
     struct ne_error why;
+    *repaired = (struct ne_repaired){0};
+    driver->link->mended = (struct ne_link_mended){0};
 
     /* Only what could not be forgotten leaves a record behind, and that is known. */
     if (driver->unsettled)
@@ -128,13 +138,14 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_error *err) {
     /* Rules before links: a bridge that comes up finds its fence standing. */
     int enforced = enforce(driver, &report, &why);
     step(&run, enforced, &why, "rules of", "all networks");
-    if (report.differences > 0) {
-        driver->repairs += report.differences;
-        ne_warn("%u rules mended, the first: %s", report.differences, report.first);
-    }
+    if (report.differences > 0)
+        add(repaired, report.differences, report.first);
     /* Without rules no link is brought up: what is up stays closed or as it was. */
     if (enforced == 0)
         ensure_links(&run);
+    if (driver->link->mended.count > 0)
+        add(repaired, driver->link->mended.count, driver->link->mended.first);
+    driver->repairs += repaired->count;
 
     free(survey.found);
     driver->unsettled = run.failed;

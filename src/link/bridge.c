@@ -136,6 +136,8 @@ static int plan_address(struct ne_rtnl *rtnl, const struct ne_link_state *state,
         return -1;
     if (search.unusable)
         request_address(batch, RTM_DELADDR, state->index, want);
+    if (!fresh && (!search.found || search.unusable))
+        ne_mended(rtnl, batch->device, "had lost its address");
     if (!search.found || search.unusable)
         request_address(batch, RTM_NEWADDR, state->index, want);
     if (search.link_local.addr.family != NE_NONE)
@@ -262,6 +264,19 @@ int ne_rtnl_bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
     return look(ne_rtnl_of(link), bridge, &state, err);
 }
 
+/* note_differences() - What of a bridge that is there is not as it was left; its addresses are
+ * looked at where they are mended. */
+static void note_differences(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
+                             const struct ne_link_state *state) {
+    if ((state->flags & IFF_UP) == 0)
+        ne_mended(rtnl, bridge->name, "was down");
+    if (state->snooping || state->stp || state->makes_addresses ||
+        !ne_mac_equal(&state->mac, &bridge->mac) ||
+        (bridge->mtu != 0 && state->mtu != bridge->mtu) ||
+        ne_inet_differs(state, bridge_settings, NE_COUNT_OF(bridge_settings)))
+        ne_mended(rtnl, bridge->name, "had its settings changed");
+}
+
 int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
                           struct ne_error *err) {
     struct ne_rtnl *rtnl = ne_rtnl_of(link);
@@ -271,8 +286,11 @@ int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
                        bridge->name);
     if (look(rtnl, bridge, &state, err) != 0)
         return -1;
-    if (state.found)
+    if (state.found) {
+        note_differences(rtnl, bridge, &state);
         return mend(rtnl, bridge, &state, false, err);
+    }
+    ne_mended(rtnl, bridge->name, "was not there");
 
     if (make(rtnl, bridge, &state, err) != 0)
         return -1;

@@ -1,11 +1,18 @@
 /* edge.c - the rtnetlink edge as link.h's table of functions. */
 #include "rtnl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct ne_rtnl *ne_rtnl_of(struct ne_link *link) {
     return (struct ne_rtnl *)(void *)link;
+}
+
+void ne_mended(struct ne_rtnl *rtnl, const char *device, const char *what) {
+    struct ne_link_mended *mended = &rtnl->link.mended;
+    if (mended->count++ == 0)
+        (void)snprintf(mended->first, sizeof(mended->first), "interface %s %s", device, what);
 }
 
 static void edge_close(struct ne_link *link) {

@@ -1,7 +1,8 @@
-/* guard.c - what may enter a port at all, whatever the packet filter holds: see rtnl.h.
+/* guard.c - what may pass a port at all, whatever the packet filter holds: see rtnl.h.
  *
- * A classifier on the port's ingress (qdisc clsact), asked before the bridge sees the frame. Its
- * program is of the classic kind, which the kernel compiles to machine code; it passes
+ * Two classifiers on the port (qdisc clsact). Their programs are of the classic kind, which the
+ * kernel compiles to machine code. The one on the ingress is asked before the bridge sees
+ * the frame; it passes
  *
  *   ARP    whose sender is the endpoint in every field that says so
  *   IPv4   from the endpoint's address
@@ -14,6 +15,9 @@
  * So the source is bound to the port on every kernel that has the classifier (4.4), also before
  * locked ports (5.18), and while somebody has emptied the packet filter; and no question in a false
  * name makes an entry in the host's neighbour table (arp_process(), net/ipv4/arp.c).
+ *
+ * The one on the egress passes what the bridge itself sends: no neighbour's frame gets to the
+ * container, also while somebody has cleared "isolated" on a port.
  */
 #include "rtnl.h"
 
@@ -28,6 +32,7 @@
 /* The classifier's place: net/sched/sch_ingress.c. */
 #define CLSACT_HANDLE  TC_H_MAKE(TC_H_CLSACT, 0)
 #define CLSACT_INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
+#define CLSACT_EGRESS  TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
 
 #define PROGRAM_MAX 80
 
@@ -107,8 +112,7 @@ static void end_type(struct program *program, uint16_t begin) {
         program->code[begin - 1].jf = (uint8_t)(program->count - begin);
 }
 
-static void write_program(struct program *program, const struct ne_port *port) {
-    *program = (struct program){.count = 0};
+static void write_entry(struct program *program, const struct ne_port *port) {
     load(program, BPF_W, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT));
     must_be(program, 0);
     load(program, BPF_B, 0);
@@ -146,6 +150,11 @@ static void write_program(struct program *program, const struct ne_port *port) {
     answer(program, TC_ACT_SHOT);
 }
 
+static void write_exit(struct program *program, const struct ne_port *port) {
+    must_be_mac(program, AT_SOURCE, &port->bridge_mac);
+    answer(program, TC_ACT_OK);
+}
+
 static struct ne_request *traffic_request(struct ne_batch *batch, uint16_t type, int index) {
     struct ne_request *request = ne_batch_add(batch, type, NLM_F_CREATE | NLM_F_EXCL,
                                               sizeof(struct tcmsg), "guard it against forgery");
@@ -157,26 +166,35 @@ static struct ne_request *traffic_request(struct ne_batch *batch, uint16_t type,
     return request;
 }
 
-void ne_request_guard(struct ne_batch *batch, int index, const struct ne_port *port) {
-    struct program program;
-    write_program(&program, port);
+static void put_program(struct ne_batch *batch, int index, uint32_t place,
+                        const struct program *program) {
+    struct ne_request *request = traffic_request(batch, RTM_NEWTFILTER, index);
+    struct tcmsg *header = ne_request_header(request);
+    header->tcm_handle = 1;
+    header->tcm_parent = place;
+    header->tcm_info = TC_H_MAKE(1u << 16, htons(ETH_P_ALL));
+    ne_put_text(request, TCA_KIND, "bpf");
+    struct nlattr *options = ne_nest(request, TCA_OPTIONS);
+    const uint32_t direct = TCA_BPF_FLAG_ACT_DIRECT; /* the program's answer is the verdict */
+    ne_put(request, TCA_BPF_OPS_LEN, sizeof(program->count), &program->count);
+    ne_put(request, TCA_BPF_OPS, sizeof(program->code[0]) * program->count, program->code);
+    ne_put(request, TCA_BPF_FLAGS, sizeof(direct), &direct);
+    ne_nest_end(request, options);
+}
+
+const struct ne_request *ne_request_guard(struct ne_batch *batch, int index,
+                                          const struct ne_port *port) {
+    struct program in = {.count = 0};
+    struct program out = {.count = 0};
+    write_entry(&in, port);
+    write_exit(&out, port);
 
     struct ne_request *request = traffic_request(batch, RTM_NEWQDISC, index);
     struct tcmsg *header = ne_request_header(request);
     header->tcm_handle = CLSACT_HANDLE;
     header->tcm_parent = TC_H_CLSACT;
     ne_put_text(request, TCA_KIND, "clsact");
-
-    request = traffic_request(batch, RTM_NEWTFILTER, index);
-    header = ne_request_header(request);
-    header->tcm_handle = 1;
-    header->tcm_parent = CLSACT_INGRESS;
-    header->tcm_info = TC_H_MAKE(1u << 16, htons(ETH_P_ALL));
-    ne_put_text(request, TCA_KIND, "bpf");
-    struct nlattr *options = ne_nest(request, TCA_OPTIONS);
-    const uint32_t direct = TCA_BPF_FLAG_ACT_DIRECT; /* the program's answer is the verdict */
-    ne_put(request, TCA_BPF_OPS_LEN, sizeof(program.count), &program.count);
-    ne_put(request, TCA_BPF_OPS, sizeof(program.code[0]) * program.count, program.code);
-    ne_put(request, TCA_BPF_FLAGS, sizeof(direct), &direct);
-    ne_nest_end(request, options);
+    put_program(batch, index, CLSACT_INGRESS, &in);
+    put_program(batch, index, CLSACT_EGRESS, &out);
+    return request;
 }

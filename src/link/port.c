@@ -52,6 +52,7 @@ static const struct ne_setting port_settings[] = {
 /* All that is to be known before anything is done. */
 struct scene {
     struct ne_link_state bridge, here, peer;
+    bool fresh; /* made by this call: nobody has changed it */
 };
 
 static void put_port_flags(struct ne_request *request) {
@@ -95,8 +96,8 @@ static int check_kernel(struct ne_rtnl *rtnl, const struct ne_link_state *here,
  * to replace an entry by its like changes nothing and tells no listener, and asking first would
  * cost more. Return: whether the end is up.
  */
-static bool plan_mend(struct ne_batch *batch, const struct scene *scene,
-                      const struct ne_port *port) {
+static bool plan_mend(struct ne_batch *batch, const struct scene *scene, const struct ne_port *port,
+                      const struct ne_request **guard) {
     const struct ne_link_state *here = &scene->here, *peer = &scene->peer;
     bool up = (here->flags & IFF_UP) != 0;
     bool moved = here->master != scene->bridge.index;
@@ -138,7 +139,7 @@ static bool plan_mend(struct ne_batch *batch, const struct scene *scene,
     /* Where the bridge has no IPv6, nothing is ever sent there; the kernel refuses the entry. */
     if (scene->bridge.has_inet6 && scene->bridge.disable_ipv6 == 0)
         ne_request_neighbour(batch, scene->bridge.index, &port->addr6, &port->mac);
-    ne_request_guard(batch, here->index, port);
+    *guard = ne_request_guard(batch, here->index, port);
     return up;
 }
 
@@ -146,9 +147,14 @@ static int mend(struct ne_rtnl *rtnl, const struct ne_port *port, const struct s
                 struct ne_error *err) {
     struct ne_batch batch;
     ne_batch_init(&batch, port->name);
-    bool up = plan_mend(&batch, scene, port);
+    const struct ne_request *guard;
+    bool up = plan_mend(&batch, scene, port, &guard);
     if (ne_batch_send(rtnl, &batch, err) != 0)
         return -1;
+    for (size_t i = 0; i < NE_GUARD_REQUESTS && !scene->fresh; i++) {
+        if (guard[i].error == 0)
+            ne_mended(rtnl, port->name, "had lost its guard");
+    }
     if (up)
         return 0;
     /* On its own: in a batch it would be done also where what stands before it has failed. */
@@ -214,6 +220,7 @@ static int make(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
     if (status != 0)
         ne_link_undo(rtnl, creation, port->name, NE_LINK_PORT, port->owner);
     memset(&scene->peer, 0, sizeof(scene->peer)); /* it is as it was made */
+    scene->fresh = true;
     return status;
 }
 
@@ -275,9 +282,25 @@ static int look(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
     return clear_half(rtnl, port, scene, err);
 }
 
+/* note_differences() - What of a port that is there is not as it was left. */
+static void note_differences(struct ne_rtnl *rtnl, const struct ne_port *port,
+                             const struct scene *scene) {
+    const struct ne_link_state *here = &scene->here;
+    if (here->master != scene->bridge.index)
+        ne_mended(rtnl, port->name, "was taken from its bridge");
+    else if (port_flags_differ(here))
+        ne_mended(rtnl, port->name, "had its port flags changed");
+    if ((here->flags & IFF_UP) == 0)
+        ne_mended(rtnl, port->name, "was down");
+    if ((here->flags & IFF_NOARP) == 0 || here->makes_addresses ||
+        ne_inet_differs(here, port_settings, NE_COUNT_OF(port_settings)) ||
+        (port->mtu != 0 && here->mtu != port->mtu))
+        ne_mended(rtnl, port->name, "had its settings changed");
+}
+
 int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct ne_error *err) {
     struct ne_rtnl *rtnl = ne_rtnl_of(link);
-    struct scene scene;
+    struct scene scene = {.fresh = false};
     if (!ne_ifname_valid(port->name) || !ne_ifname_valid(port->peer) ||
         !ne_ifname_valid(port->bridge) || !ne_id_valid(port->owner))
         return ne_fail(err, NE_BAD_INPUT, "a port needs interfaces' names and an endpoint's id");
@@ -286,8 +309,10 @@ int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct
                        port->name);
     if (look(rtnl, port, &scene, err) != 0)
         return -1;
-    if (scene.here.found)
+    if (scene.here.found) {
+        note_differences(rtnl, port, &scene);
         return mend(rtnl, port, &scene, err);
+    }
 
     if (make(rtnl, port, &scene, err) != 0)
         return -1;

@@ -40,6 +40,9 @@ struct ne_rtnl {
 /* ne_rtnl_of() - The edge behind @link, which ne_rtnl_open() made. */
 struct ne_rtnl *ne_rtnl_of(struct ne_link *link);
 
+/* ne_mended() - Note that @device was other than it should be: @what, "was set down". */
+void ne_mended(struct ne_rtnl *rtnl, const char *device, const char *what);
+
 /* --- rtnl.c: the socket ------------------------------------------------------------- */
 
 #define NE_REQUEST_SIZE   768 /* the longest, a port's guard, takes up to 720 */
@@ -225,12 +228,17 @@ void ne_request_forwarding(struct ne_batch *batch, int index, const struct ne_ma
 void ne_request_neighbour(struct ne_batch *batch, int bridge, const struct ne_addr *addr,
                           const struct ne_mac *mac);
 
-/* --- guard.c: which frames may enter a port ----------------------------------------- */
+/* --- guard.c: which frames may pass a port ------------------------------------------ */
 
 /* ne_request_guard() - Append: only IP and ARP in the endpoint's own name enters @port, whose
- * host end is @index. A guard that is there already is left.
+ * host end is @index, and only the bridge's own frames leave by it. A guard that is there already
+ * is left.
+ * Return: the first of NE_GUARD_REQUESTS requests; the error of each is EEXIST, or 0 where its part
+ * was missing.
  */
-void ne_request_guard(struct ne_batch *batch, int index, const struct ne_port *port);
+#define NE_GUARD_REQUESTS 3
+const struct ne_request *ne_request_guard(struct ne_batch *batch, int index,
+                                          const struct ne_port *port);
 
 /* --- sysctl.c ------------------------------------------------------------------------ */
 

@@ -14,8 +14,8 @@
 
 int ne_link_watch_open(int *fd, struct ne_error *err) {
     struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
-                                 .nl_groups =
-                                     RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+                                 .nl_groups = RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR |
+                                              RTMGRP_IPV6_IFADDR};
     int fresh = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
     if (fresh < 0)
         return ne_fail_errno(err, NE_KERNEL, errno, "cannot open a socket to watch interfaces");
@@ -53,6 +53,15 @@ static bool address_is_ours(const struct nlmsghdr *message) {
     return if_indextoname(header->ifa_index, name) != NULL && name_is_ours(name);
 }
 
+/* A guard that was taken away. The index is of one of ours, or of a link that has gone itself. */
+static bool guard_is_ours(const struct nlmsghdr *message) {
+    char name[IF_NAMESIZE];
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(struct tcmsg))
+        return false;
+    const struct tcmsg *header = mnl_nlmsg_get_payload(message);
+    return if_indextoname((unsigned)header->tcm_ifindex, name) != NULL && name_is_ours(name);
+}
+
 static bool any_is_ours(const char *datagram, ssize_t size) {
     int left = (int)size;
     const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)datagram;
@@ -61,6 +70,8 @@ static bool any_is_ours(const char *datagram, ssize_t size) {
         if ((type == RTM_NEWLINK || type == RTM_DELLINK) && link_is_ours(message))
             return true;
         if ((type == RTM_NEWADDR || type == RTM_DELADDR) && address_is_ours(message))
+            return true;
+        if ((type == RTM_DELQDISC || type == RTM_DELTFILTER) && guard_is_ours(message))
             return true;
     }
     return false;

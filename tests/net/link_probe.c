@@ -86,6 +86,7 @@ static struct ne_bridge take_bridge(char **args) {
 
 static struct ne_port take_port(char **args) {
     struct ne_port port = {.mac = take_mac(args, "mac"),
+                           .bridge_mac = take_mac(args, "bridge_mac"),
                            .mtu = take_number(args, "mtu"),
                            .addr4 = take_addr(args, "addr4"),
                            .addr6 = take_addr(args, "addr6")};

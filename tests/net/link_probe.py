@@ -87,6 +87,7 @@ class Endpoint:
     def args(self) -> dict[str, Any]:
         """The port as the driver would want it."""
         return {"name": self.port, "peer": self.peer, "bridge": BRIDGE, "mac": self.mac,
+                "bridge_mac": BRIDGE_MAC,
                 "owner": self.id, "mtu": 1400, "addr4": self.addr4, "addr6": self.addr6}  # fmt: skip
 
     def ensure(self) -> None:

@@ -189,8 +189,7 @@ def test_forged_sources(world: World, member: Member, layer: str) -> None:
     if layer == "no guard":
         world.host.run("tc", "qdisc", "del", "dev", port, "clsact")
     if layer == "no rules":
-        for table in TABLES:
-            world.host.run("iptables-legacy", "-t", table, "-F")
+        world.daemon.empty_rules()
     sender = member.netns.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind(("eth0", 0))
     with Delivered(world.host) as delivered, Capture(member.netns) as answers:
@@ -206,8 +205,7 @@ def test_a_true_frame_arrives(world: World, member: Member) -> None:
     bridge = json.loads(world.host.run("ip", "-j", "link", "show", "ne-a1a1a1a1a1a1").out)
     frame = udp_frame(member.mac, bridge[0]["address"], member.address, GATEWAY, 8080)
     world.daemon.kill()
-    for table in TABLES:
-        world.host.run("iptables-legacy", "-t", table, "-F")
+    world.daemon.empty_rules()
     sender = member.netns.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind(("eth0", 0))
     with Delivered(world.host) as delivered:

@@ -99,8 +99,12 @@ def test_neighbours_hear_nothing(pair: tuple[Endpoint, Endpoint], layer: str) ->
         heard.forget()
         first.send(*frames_to(first, second).values())
         assert [p for p in heard.packets() if p.src_mac == first.mac] == []
-        # A control, once the one flag is off.
+        # The guard at the way out holds alone, once the one flag is off.
         first.host.ns.run("bridge", "link", "set", "dev", second.port, "isolated", "off")
+        first.send(*frames_to(first, second).values())
+        assert [p for p in heard.packets() if p.src_mac == first.mac] == []
+        # A control, without either.
+        second.without("no guard")
         first.send(frames_to(first, second)["unicast"])
         assert [p for p in heard.packets() if p.src_mac == first.mac]
 

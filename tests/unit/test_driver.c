@@ -30,6 +30,7 @@ static int fail_at; /* this call of an edge fails, counted from 1; 0: none */
 static int calls;
 static bool open_without_rules; /* a port was up while no fence stood */
 static struct ne_error err;
+static struct ne_repaired repaired;
 
 static size_t which(const char *id) {
     return strcmp(id, EP) == 0 ? 0 : 1;
@@ -197,7 +198,7 @@ static const struct ne_link_ops link_ops = {
     .overlap = overlap,
     .is_local = is_local,
 };
-static const struct ne_firewall_ops firewall_ops = {.name = "fake", .apply = apply, .check = apply};
+static const struct ne_firewall_ops firewall_ops = {.apply = apply, .check = apply};
 static const struct ne_store_ops store_ops = {
     .save_network = save_network,
     .save_endpoint = save_endpoint,
@@ -205,7 +206,7 @@ static const struct ne_store_ops store_ops = {
     .forget_endpoint = forget_endpoint,
     .sweep = sweep,
 };
-static struct ne_link link_edge = {&link_ops};
+static struct ne_link link_edge = {.ops = &link_ops};
 static struct ne_firewall firewall_edge = {&firewall_ops};
 static struct ne_store store_edge = {&store_ops};
 
@@ -300,7 +301,7 @@ static void every_failure_is_undone(void **state) {
             } else {
                 /* The engine forgets; what could not be removed goes with the repair. */
                 assert_true(driver.unsettled);
-                assert_int_equal(ne_driver_repair(&driver, &err), 0);
+                assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
                 assert_int_equal(life[step](), 0);
             }
             for (size_t i = step + 1; i < COUNT(life); i++)
@@ -358,13 +359,13 @@ static void repair_settles(void **state) {
     held.bridge = false; /* somebody removed the bridge; a stranger's pair is there */
     held.port[1] = held.port_up[1] = true;
     held.members = 0;
-    assert_int_equal(ne_driver_repair(&driver, &err), 0);
+    assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
     assert_true(held.bridge && held.port[0]);
     assert_false(held.port[1]);
     assert_int_equal(held.members, 1);
 
     held.port[0] = held.port_up[0] = false; /* the container is gone, no Leave came */
-    assert_int_equal(ne_driver_repair(&driver, &err), 0);
+    assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
     assert_int_equal(held.members, 0);
     ne_driver_free(&driver);
 }

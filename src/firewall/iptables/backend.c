@@ -132,6 +132,12 @@ static int check(struct ne_firewall *firewall, const struct ne_fence *fence,
     return run((struct iptables *)firewall, fence, XT_CHECK, report, err);
 }
 
+static void describe(const struct ne_firewall *firewall, char *text, size_t size) {
+    const struct iptables *iptables = (const struct iptables *)firewall;
+    (void)snprintf(text, size, "iptables (legacy tables%s)",
+                   iptables->told_no_security ? ", no security" : "");
+}
+
 static void close_iptables(struct ne_firewall *firewall) {
     struct iptables *iptables = (struct iptables *)firewall;
     free(iptables->lock_path);
@@ -139,9 +145,9 @@ static void close_iptables(struct ne_firewall *firewall) {
 }
 
 static const struct ne_firewall_ops iptables_ops = {
-    .name = "iptables",
     .apply = apply,
     .check = check,
+    .describe = describe,
     .close = close_iptables,
 };
 

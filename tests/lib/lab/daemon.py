@@ -158,6 +158,19 @@ class Daemon:
             found += [line for line in self.netns.run(program).out.split("\n") if endpoint in line]
         return found
 
+    def backstop(self) -> list[str]:
+        """Lines of the second fence, which lies in nf_tables; none if it is not there."""
+        return self.netns.run("nft", "list", "table", "inet", "netenforce", check=False).out.split(
+            "\n"
+        )[:-1]
+
+    def empty_rules(self) -> None:
+        """Take everything that filters out of the kernel, ours and others'."""
+        for family in ("iptables-legacy", "ip6tables-legacy"):
+            for table in TABLES:
+                self.netns.run(family, "-t", table, "-F")
+        self.netns.run("nft", "flush", "ruleset")
+
     def links(self) -> list[str]:
         """Names of all links but lo."""
         shown = json.loads(self.netns.run("ip", "-j", "link").out)
@@ -171,7 +184,7 @@ class Daemon:
 
     def left(self) -> tuple[list[str], list[str], list[str]]:
         """All that is ours in the kernel and on disk."""
-        return self.links(), self.rules(), self.records()
+        return self.links(), self.rules() + self.backstop(), self.records()
 
 
 def network_body(network: str = NETWORK, pool: str = "10.88.0", **options: str) -> dict[str, Any]:

@@ -1,0 +1,228 @@
+/* nft.c - nf_tables over netlink: see nft.h. */
+#include "nft.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define DUMP_TRIES   10
+#define BATCH_HEADER 256 /* the opening and the closing message, and the alignment */
+
+/* The module or the family is missing: nfnetlink_rcv_batch(), nft_supported_family(). */
+static enum nft_outcome outcome_of(int cause) {
+    return cause == EOPNOTSUPP || cause == EPROTONOSUPPORT || cause == EAFNOSUPPORT ? NFT_ABSENT
+                                                                                    : NFT_FAILED;
+}
+
+static enum nft_outcome failed(struct ne_error *err, int cause, const char *what) {
+    (void)ne_fail_errno(err, NE_KERNEL, cause, "nf_tables: cannot %s", what);
+    return outcome_of(cause);
+}
+
+enum nft_outcome nft_connect(struct nft *nft, struct ne_error *err) {
+    if (nft->socket != NULL)
+        return NFT_DONE;
+    if (nft->answer == NULL)
+        nft->answer = malloc(NFT_ANSWER_SIZE);
+    if (nft->answer == NULL)
+        return failed(err, ENOMEM, "open a socket");
+    struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (socket == NULL)
+        return failed(err, errno, "open a socket");
+    if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+        int cause = errno;
+        (void)mnl_socket_close(socket);
+        return failed(err, cause, "bind a socket");
+    }
+    nft->socket = socket;
+    nft->sequence = (uint32_t)time(NULL);
+    return NFT_DONE;
+}
+
+void nft_close(struct nft *nft) {
+    if (nft->socket != NULL)
+        (void)mnl_socket_close(nft->socket);
+    free(nft->answer);
+    *nft = (struct nft){0};
+}
+
+int nft_batch_begin(struct nft *nft, struct nft_batch *batch, size_t size, struct ne_error *err) {
+    *batch = (struct nft_batch){0};
+    size += BATCH_HEADER;
+    /* libmnl wants room for one more message than the batch may hold. */
+    batch->buffer = calloc(2, size);
+    if (batch->buffer != NULL)
+        batch->messages = mnl_nlmsg_batch_start(batch->buffer, size);
+    if (batch->messages == NULL) {
+        free(batch->buffer);
+        return ne_fail(err, NE_NO_MEMORY, "no memory for a change of nf_tables");
+    }
+    batch->first = ++nft->sequence;
+    (void)nftnl_batch_begin(mnl_nlmsg_batch_current(batch->messages), batch->first);
+    nft_batch_next(batch);
+    return 0;
+}
+
+struct nlmsghdr *nft_batch_header(struct nft *nft, struct nft_batch *batch, uint16_t type,
+                                  uint16_t flags) {
+    batch->last = ++nft->sequence;
+    return nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(batch->messages), type, NFPROTO_INET,
+                                 (uint16_t)(flags | NLM_F_ACK), batch->last);
+}
+
+void nft_batch_next(struct nft_batch *batch) {
+    if (!mnl_nlmsg_batch_next(batch->messages))
+        batch->failed = true;
+}
+
+static void release(struct nft_batch *batch) {
+    mnl_nlmsg_batch_stop(batch->messages);
+    free(batch->buffer);
+}
+
+/* forget() - After a failure nobody knows what else may come: the next call has a new socket. */
+static void forget(struct nft *nft) {
+    (void)mnl_socket_close(nft->socket);
+    nft->socket = NULL;
+}
+
+static int send_all(struct nft *nft, const void *data, size_t size) {
+    int room = (int)(size + 4096); /* netlink_sendmsg(): a message fits into the send buffer */
+    (void)setsockopt(mnl_socket_get_fd(nft->socket), SOL_SOCKET, SO_SNDBUFFORCE, &room,
+                     sizeof(room));
+    return mnl_socket_sendto(nft->socket, data, size) < 0 ? errno : 0;
+}
+
+/* receive() - The next datagram. The kernel has answered when send() returns: there is no wait.
+ * Return: its size, or -errno. */
+static ssize_t receive(struct nft *nft) {
+    for (;;) {
+        ssize_t size = mnl_socket_recvfrom(nft->socket, nft->answer, NFT_ANSWER_SIZE);
+        if (size >= 0)
+            return size;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+/* read_verdicts() - Each message of the batch is acknowledged once the whole was committed or taken
+ * back; what is refused at the door, or when it is committed, is said of the opening message alone.
+ * Return: 0, or the errno of the first that failed. */
+static int read_verdicts(struct nft *nft, const struct nft_batch *batch) {
+    int cause = 0;
+    for (;;) {
+        ssize_t size = receive(nft);
+        if (size < 0)
+            return cause != 0 ? cause : (int)-size;
+        int left = (int)size;
+        const struct nlmsghdr *message = (const void *)nft->answer;
+        for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+            if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_seq < batch->first ||
+                mnl_nlmsg_get_payload_len(message) < sizeof(struct nlmsgerr))
+                continue;
+            const struct nlmsgerr *verdict = mnl_nlmsg_get_payload(message);
+            if (cause == 0 && verdict->error != 0)
+                cause = -verdict->error;
+            if (message->nlmsg_seq == batch->last ||
+                (message->nlmsg_seq == batch->first && cause != 0))
+                return cause;
+        }
+    }
+}
+
+enum nft_outcome nft_batch_commit(struct nft *nft, struct nft_batch *batch, struct ne_error *err) {
+    (void)nftnl_batch_end(mnl_nlmsg_batch_current(batch->messages), ++nft->sequence);
+    nft_batch_next(batch);
+    if (batch->failed) {
+        release(batch);
+        (void)ne_fail(err, NE_NO_MEMORY, "no memory for a change of nf_tables");
+        return NFT_FAILED;
+    }
+    int cause =
+        send_all(nft, mnl_nlmsg_batch_head(batch->messages), mnl_nlmsg_batch_size(batch->messages));
+    if (cause == 0)
+        cause = read_verdicts(nft, batch);
+    release(batch);
+    if (cause == 0)
+        return NFT_DONE;
+    forget(nft);
+    return failed(err, cause, "change the rules");
+}
+
+/* ask() - Send one question; read answers until the kernel says that there are no more.
+ * Return: 0 or an errno; EINTR if the dump is not of one piece. */
+static int ask(struct nft *nft, uint16_t type, uint16_t flags,
+               void (*take)(void *context, const struct nlmsghdr *message), void *context) {
+    _Alignas(struct nlmsghdr) char question[sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg)] = {
+        0};
+    uint32_t sequence = ++nft->sequence;
+    struct nlmsghdr *header = nftnl_nlmsg_build_hdr(question, type, NFPROTO_INET,
+                                                    (uint16_t)(flags | NLM_F_ACK), sequence);
+    int cause = send_all(nft, header, header->nlmsg_len);
+    bool torn = false;
+    while (cause == 0) {
+        ssize_t size = receive(nft);
+        if (size < 0)
+            return (int)-size;
+        int left = (int)size;
+        const struct nlmsghdr *message = (const void *)nft->answer;
+        for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+            if (message->nlmsg_seq != sequence)
+                continue;
+            torn |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+            if (message->nlmsg_type == NLMSG_DONE)
+                return torn ? EINTR : 0;
+            if (message->nlmsg_type == NLMSG_ERROR &&
+                mnl_nlmsg_get_payload_len(message) >= sizeof(struct nlmsgerr))
+                return -((const struct nlmsgerr *)mnl_nlmsg_get_payload(message))->error;
+            take(context, message);
+        }
+    }
+    return cause;
+}
+
+static int find_generation(const struct nlattr *attr, void *generation) {
+    if (mnl_attr_get_type(attr) == NFTA_GEN_ID && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+        *(uint32_t *)generation = ntohl(mnl_attr_get_u32(attr));
+    return MNL_CB_OK;
+}
+
+static void take_generation(void *context, const struct nlmsghdr *message) {
+    if (message != NULL)
+        (void)mnl_attr_parse(message, sizeof(struct nfgenmsg), find_generation, context);
+}
+
+enum nft_outcome nft_generation(struct nft *nft, uint32_t *generation, struct ne_error *err) {
+    enum nft_outcome outcome = nft_connect(nft, err);
+    if (outcome != NFT_DONE)
+        return outcome;
+    int cause = ask(nft, NFT_MSG_GETGEN, 0, take_generation, generation);
+    if (cause == 0)
+        return NFT_DONE;
+    forget(nft);
+    return failed(err, cause, "ask for the generation");
+}
+
+enum nft_outcome nft_dump(struct nft *nft, uint16_t type,
+                          void (*take)(void *context, const struct nlmsghdr *message),
+                          void *context, struct ne_error *err) {
+    enum nft_outcome outcome = nft_connect(nft, err);
+    if (outcome != NFT_DONE)
+        return outcome;
+    int cause = EINTR;
+    for (int i = 0; i < DUMP_TRIES && cause == EINTR; i++) {
+        take(context, NULL);
+        cause = ask(nft, type, NLM_F_DUMP, take, context);
+    }
+    if (cause == 0)
+        return NFT_DONE;
+    forget(nft);
+    return failed(err, cause, "list the rules");
+}
