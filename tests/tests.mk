@@ -7,7 +7,7 @@ PURE   := $(BASE) $(CORE) $(STATE) $(DRIVER) src/remote/decode.c \
 	src/firewall/iptables/compile.c src/firewall/iptables/encode.c
 
 .SECONDARY:
-.PHONY: check unit net engine demo
+.PHONY: check unit net engine attack demo
 check: deps
 	$(Q)$(MAKE) --no-print-directory unit
 	$(Q)$(MAKE) --no-print-directory net
@@ -22,6 +22,16 @@ net: all $(B)/tests/link_probe $(B)/tests/libfault.so
 
 engine: plugin all
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/engine
+
+# Every way around that is known, from real containers: prints the table of docs/threat-model.md.
+attack: plugin all build/tests/attacker
+	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/attacks
+
+# It goes into an image: static, and without sanitizers, whose runtime is not there.
+build/tests/attacker: tests/attacks/attacker.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=gnu17 -O2 $(WARN) -static -o $@ $<
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all plugin

@@ -1,7 +1,7 @@
 """Images, made of the machine's own files: nothing is pulled.
 
 `busybox` holds busybox-static. `tools` holds curl, python3 and busybox with the libraries that they
-name. Both are tar files for `docker import`, kept in build/cache/images.
+name. `attacker` holds dig besides, and the program of tests/attacks. All are tar files for `docker import`, kept in build/cache/images.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from .process import run
 
 BUSYBOX = Path("/bin/busybox")
+DIG = Path("/usr/bin/dig")
+ATTACKER = Path(__file__).resolve().parents[3] / "build/tests/attacker"  # tests/attacks/attacker.c
 PROGRAMS = (Path("/usr/bin/curl"), Path("/usr/bin/python3").resolve())
 STDLIB_LEFT_OUT = {
     *("test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"),
@@ -82,13 +84,23 @@ def _add_tools(tar: tarfile.TarFile) -> None:
         _add_file(tar, module, str(module))
 
 
-RECIPES = {"busybox": _add_busybox, "tools": _add_tools}
+def _add_attacker(tar: tarfile.TarFile) -> None:
+    _add_tools(tar)
+    _add_file(tar, DIG, "usr/bin/dig")
+    there = {f"/{name}" for name in tar.getnames()}
+    for library in sorted(_libraries([DIG]) - there):
+        _add_file(tar, Path(library), library)
+    _add_file(tar, ATTACKER, "bin/attacker")
+
+
+RECIPES = {"busybox": _add_busybox, "tools": _add_tools, "attacker": _add_attacker}
 
 
 def image(name: str, cache: Path) -> Path:
     """The tar file of an image, made if the cache has none of these very programs."""
     parts = [Path(__file__).read_bytes()]
-    for program in (BUSYBOX, *PROGRAMS):
+    made_of = (BUSYBOX, *PROGRAMS, *((DIG, ATTACKER) if name == "attacker" else ()))
+    for program in made_of:
         status = program.stat()
         parts.append(f"{program} {status.st_size} {status.st_mtime_ns}".encode())
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

@@ -143,15 +143,16 @@ class Capture(Receiver):
 
 
 class Delivered(Receiver):
-    """Every IP packet that the host's own stack took in: after all filters, open port or not."""
+    """Every IP packet that the host's own stack took in: after all filters, open port or not.
 
-    PROTOCOLS_V4 = (TCP, UDP, ICMP, 2, 4, 41, 47, 50, 132, 253)
-    PROTOCOLS_V6 = (TCP, UDP, ICMPV6, 47, 132, 253)
+    Of every IP protocol that a raw socket can be had for, which are all but number 0.
+    """
 
     def __init__(self, netns: Netns) -> None:
-        raw = socket.SOCK_RAW
-        self._v4 = [netns.socket(socket.AF_INET, raw, proto) for proto in self.PROTOCOLS_V4]
-        self._v6 = [netns.socket(socket.AF_INET6, raw, proto) for proto in self.PROTOCOLS_V6]
+        families = (socket.AF_INET, socket.AF_INET6)
+        self._v4, self._v6 = netns.call(
+            lambda: [[socket.socket(f, socket.SOCK_RAW, p) for p in range(1, 256)] for f in families]
+        )
         for sock in self._v6:
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
         super().__init__(netns, [*self._v4, *self._v6])

@@ -1,0 +1,177 @@
+"""The stage of the attacks: networks, attackers, everybody around, and receivers everywhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import Container, Lab, Network, Scene
+from lab.images import image
+from lab.lab import CACHE
+from lab.servers import Responder
+from ways import DOCKER0, OPEN, PROXY, PUBLISHED, WAYS, Around, Who
+
+HOST_TCP = (22, 53, 2375, OPEN, PROXY + 1)
+HOST_UDP = (53, 67, 137, 1900, 5353, 5355, OPEN, PROXY)
+FIRST = "02:42:66:00:00:01"  # the MAC address of who attacks as process 1
+
+
+@dataclass
+class Count:
+    """How a class ended in one of the three ways of being in a container."""
+
+    attempts: int = 0
+    answered: int = 0
+    seen: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    number: int
+    name: str
+    mode: str
+    count: Count
+
+
+class Seen:
+    """What the receivers saw while somebody watched; complete when that is over."""
+
+    def __init__(self) -> None:
+        self.packets: list[str] = []
+        self.changed: list[str] = []  # lines of the host's tables
+
+    @property
+    def seen(self) -> list[str]:
+        """All of it."""
+        return self.packets + self.changed
+
+
+class Side:
+    """A network with an attacker, one that has NET_ADMIN, and a neighbour."""
+
+    def __init__(self, lab: Lab, name: str, *options: str) -> None:
+        self.lab = lab
+        self.network = lab.engine.network(name, *options)
+        start = lab.engine.start
+        self.plain = start("--network", name, image="attacker")
+        self.admin = start("--network", name, "--cap-add", "NET_ADMIN", image="attacker")
+        self.admin.exec("ip", "route", "add", "default", "via", self.network.gateway)
+        self.same = start("--network", name, command=f"busybox httpd -f -p {PUBLISHED}")
+
+    def who(self, container: Container) -> Who:
+        """A container's own addresses."""
+        endpoint = container.endpoint()
+        return Who(container.mac, container.address, str(endpoint["GlobalIPv6Address"]))
+
+    def remove(self) -> None:
+        """Remove it all."""
+        for container in (self.plain, self.admin, self.same):
+            container.remove()
+        self.network.remove()
+
+
+class Stage:
+    """Two sides (IPv4 alone; both families), another network, Docker's own bridge, listeners."""
+
+    MODES = ("default", "NET_ADMIN", "process 1")
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        lab.engine.load("attacker", image("attacker", CACHE))
+        serve = f"busybox httpd -f -p {PUBLISHED}"
+        published = ("-p", f"{PUBLISHED}:{PUBLISHED}")
+        self.docker0 = lab.engine.start(*published, command=serve)
+        self.near = Side(lab, "near", "--subnet", "10.66.0.0/16")
+        self.dual = Side(
+            lab, "dual", "--ipv6", "--subnet", "10.77.0.0/24", "--subnet", "fd77::/64"
+        )
+        self.far_network = lab.engine.network("far")
+        self.far = lab.engine.start("--network", "far", command=serve)
+        self.listeners = Responder(lab.host.netns, tcp=HOST_TCP, udp=HOST_UDP)
+
+    def around(self, side: Side) -> Around:
+        """What an attacker of a side finds around it."""
+        network = side.network
+        base = network.gateway.rpartition(".")[0]
+        return Around(
+            gateway=network.gateway,
+            bridge_mac=network.bridge_mac,
+            same=side.who(side.same),
+            other=side.who(self.far),
+            docker0=side.who(self.docker0),
+            other_gateway=self.far_network.gateway,
+            gateway_v6=network.gateway_v6 if network.subnet_v6 else "",
+            unused=[f"{base}.77", f"{base}.254", f"{base}.0"],
+        )
+
+    @contextlib.contextmanager
+    def watch(self, side: Side, proxy_in_use: bool = False) -> Iterator[Seen]:
+        """Ask every receiver: outside, the host's own stack, each neighbour, the host's tables."""
+        scene = Scene(self.lab, side.network, side.plain)
+        neighbours = [self.near.same, self.dual.same, self.far, self.docker0]
+        verdict = Seen()
+        before = self.tables()
+        with scene.watch(neighbours, proxy_in_use) as arrived:
+            yield verdict
+        verdict.packets = [str(packet) for packet in arrived.arrived]
+        verdict.changed = sorted(self.tables() ^ before)
+
+    def tables(self) -> set[str]:
+        """The host's neighbours, forwarding entries and routes, but for what it learns itself."""
+        run = self.lab.host.run
+        lines = set()
+        for command in (("ip", "neigh"), ("ip", "-6", "neigh"), ("ip", "route"), ("ip", "-6", "route"),
+                        ("bridge", "fdb")):  # fmt: skip
+            lines |= {
+                " ".join(line.split()).removesuffix(" expires")
+                for line in run(*command).out.splitlines()
+                if "docker0" not in line and "veth" not in line
+            }
+        return lines
+
+    def attack(self, number: int, mode: str, side: Side | None = None) -> Row:
+        """Make every attempt of a class, in one of the three modes."""
+        side = side or self.near
+        name, way = WAYS[number]
+        around = self.around(side)
+        if mode == "process 1":
+            address = f"{around.gateway.rpartition('.')[0]}.200"
+            who = Who(FIRST, address)
+        else:
+            who = side.who(side.plain if mode == "default" else side.admin)
+        lines = list(way(who, around))
+        with self.watch(side) as verdict:
+            if mode == "process 1":
+                out = self.as_first(side.network, who, lines)
+            else:
+                container = side.plain if mode == "default" else side.admin
+                out = container.exec("attacker", "-", stdin="\n".join(lines) + "\n").out
+        attempts, answered = map(int, out.split())
+        assert attempts == len(lines), f"{attempts} of {len(lines)} attempts were made"
+        return Row(number, name, mode, Count(attempts, answered, verdict.seen))
+
+    def as_first(self, network: Network, who: Who, lines: Iterable[str]) -> str:
+        """Attack as the first process of a container, with its first instructions."""
+        plan = Path(self.lab.folder, f"plan-{who.address}")
+        plan.write_text("\n".join(lines) + "\n")
+        return self.lab.engine(
+            *("run", "--rm", "--network", network.name, "--ip", who.address),
+            *("--mac-address", who.mac, "-v", f"{plan}:/plan:ro"),
+            *("attacker", "attacker", "/plan"),
+        ).out
+
+    def remove(self) -> None:
+        """Remove it all."""
+        self.listeners.close()
+        self.far.remove()
+        self.docker0.remove()
+        self.near.remove()
+        self.dual.remove()
+        self.far_network.remove()
+
+
+__all__ = ["DOCKER0", "Count", "Row", "Side", "Stage"]
