@@ -20,8 +20,9 @@ unit: $(UNIT:%=$(B)/tests/%)
 net: all $(B)/tests/link_probe $(B)/tests/libfault.so
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/net
 
+ENGINE_TESTS ?= tests/engine
 engine: plugin all
-	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/engine
+	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) $(ENGINE_TESTS)
 
 # Every way around that is known, from real containers: prints the table of docs/threat-model.md.
 attack: plugin all build/tests/attacker
@@ -84,11 +85,11 @@ fuzz: $(FUZZERS:%=$(B)/fuzz/%)
 		$(B)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
 			$(B)/fuzz/corpus/$$f tests/fuzz/seeds/$$f || exit 1; done
 
-$(B)/fuzz/%: tests/fuzz/%.c $(PURE)
+$(B)/fuzz/%: tests/fuzz/%.c $(PURE) $(LINK)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
 	$(Q)clang $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -ljansson
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -ljansson -lmnl
 
 .PHONY: bench
 bench: all

@@ -10,8 +10,15 @@
 #include <stddef.h>
 
 #define NE_HTTP_BODY_MAX    (4u << 20) /* bytes; `docker run -P` with 65535 ports needs about 4 MB */
-#define NE_HTTP_CONNECTIONS 256u       /* of one server; more are closed when they come */
-#define NE_HTTP_IDLE        30u        /* seconds for a connection until its first whole request */
+#define NE_HTTP_CONNECTIONS 256u       /* of one server; more wait until one of these ends */
+
+/* Seconds of silence after which a connection is ended. An engine that finds no room tries again
+ * for half a minute: whoever is stuck has to make room before that. But the engine keeps its
+ * connections between requests. So half of the room may be kept for long, never all of it.
+ */
+#define NE_HTTP_IDLE     5u
+#define NE_HTTP_KEPT     600u
+#define NE_HTTP_KEPT_MAX (NE_HTTP_CONNECTIONS / 2)
 
 struct ne_http_request {
     const char *method;

@@ -62,6 +62,11 @@ struct ne_endpoint *ne_model_endpoint(const struct ne_model *model, const char *
 struct ne_network *ne_model_network_at(const struct ne_model *model, size_t position);
 struct ne_endpoint *ne_model_endpoint_at(const struct ne_model *model, size_t position);
 
+/* ne_model_network_position() - Where ne_model_network_at() has the network @id.
+ * Return: whether it is known; else *@position stays as it was.
+ */
+bool ne_model_network_position(const struct ne_model *model, const char *id, size_t *position);
+
 /* ne_model_add_network/endpoint() - Add a copy of @record, whose id must be new.
  * Return: the model's own record, or NULL with NE_NO_MEMORY in @err.
  */

@@ -101,6 +101,14 @@ struct ne_endpoint *ne_model_endpoint_at(const struct ne_model *model, size_t po
     return model->endpoints.items[position];
 }
 
+bool ne_model_network_position(const struct ne_model *model, const char *id, size_t *position) {
+    bool found;
+    size_t at = position_of(&model->networks, id, &found);
+    if (found)
+        *position = at;
+    return found;
+}
+
 struct ne_network *ne_model_add_network(struct ne_model *model, const struct ne_network *record,
                                         struct ne_error *err) {
     return index_add(&model->networks, record, sizeof(*record), err);

@@ -119,20 +119,16 @@ static int build(const struct ne_model *model, struct ne_fence *fence, struct ne
     }
     for (size_t i = 0; i < model->endpoints.count; i++) {
         const struct ne_endpoint *endpoint = ne_model_endpoint_at(model, i);
-        const struct ne_network *network = ne_model_network(model, endpoint->network);
-        if (!endpoint->joined || network == NULL)
+        size_t policy; /* networks' policies come first, in the order of the networks */
+        if (!endpoint->joined || !ne_model_network_position(model, endpoint->network, &policy))
             continue;
 
-        bool own_policy = endpoint->options.has_proxy || endpoint->options.has_refuse;
-        size_t policy = 0;
-        if (own_policy) {
+        const struct ne_network *network = ne_model_network_at(model, policy);
+        if (endpoint->options.has_proxy || endpoint->options.has_refuse) {
             struct ne_options options = ne_effective_options(network, endpoint);
             policy = fence->policy_count;
             if (add_policy(fence, endpoint->id, network, &options, err) < 0)
                 return -1;
-        } else {
-            while (ne_model_network_at(model, policy) != network)
-                policy++;
         }
         if (add_members(fence, network, endpoint, policy, err) < 0)
             return -1;

@@ -24,12 +24,24 @@ static int note(void *context, const struct ne_link_found *found, struct ne_erro
     return 0;
 }
 
+static int by_kind_and_owner(const void *left, const void *right) {
+    const struct ne_link_found *a = left;
+    const struct ne_link_found *b = right;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    return strcmp(a->owner, b->owner);
+}
+
+static void sort_survey(struct survey *survey) {
+    if (survey->count > 1)
+        qsort(survey->found, survey->count, sizeof(*survey->found), by_kind_and_owner);
+}
+
 static bool port_found(const struct survey *survey, const char *owner) {
-    for (size_t i = 0; i < survey->count; i++) {
-        if (survey->found[i].kind == NE_LINK_PORT && strcmp(survey->found[i].owner, owner) == 0)
-            return true;
-    }
-    return false;
+    struct ne_link_found wanted = {.kind = NE_LINK_PORT};
+    memcpy(wanted.owner, owner, strnlen(owner, sizeof(wanted.owner) - 1));
+    return survey->count > 0 && bsearch(&wanted, survey->found, survey->count,
+                                        sizeof(*survey->found), by_kind_and_owner) != NULL;
 }
 
 /* A run of steps that goes on after a failure and remembers the first. */
@@ -132,6 +144,7 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_repaired *repaired, str
     /* What belongs to nobody goes while the old rules still stand: a bridge of a name of its own
      * is closed by a rule that the new ones lack. */
     if (surveyed) {
+        sort_survey(&survey);
         settle_endpoints(&run, &survey);
         remove_orphans(&run, &survey);
     }

@@ -12,6 +12,7 @@
 
 struct ne_http_server {
     struct MHD_Daemon *daemon;
+    unsigned connections; /* when ne_http_run() was called */
     ne_http_handler handler;
     void *context;
     const char *error_key;
@@ -96,6 +97,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (upload == NULL) { /* headers are here, no body yet */
         upload = calloc(1, sizeof(*upload));
         *request_state = upload;
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, NE_HTTP_IDLE);
         return upload == NULL ? MHD_NO : MHD_YES;
     }
     if (*size > 0) {
@@ -104,9 +106,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     }
 
-    /* A peer that has sent one whole request is dockerd or an operator's command: dockerd keeps
-     * connections for hours, and one that is closed under it costs a call. */
-    (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+    /* dockerd keeps connections. It sees when one is ended, and opens another; but the longer they
+     * last, the rarer it is that both happen at once, which costs it a second try. */
+    (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                                    server->connections <= NE_HTTP_KEPT_MAX ? NE_HTTP_KEPT
+                                                                            : NE_HTTP_IDLE);
 
     struct ne_http_response response = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
     if (upload->refused != 0) {
@@ -180,8 +184,21 @@ int ne_http_timeout(struct ne_http_server *server) {
     return timeout > 60000 ? 60000 : (int)timeout;
 }
 
+/* Not for use in a callback: the library frees the connections that have ended. */
+static unsigned connections_of(const struct ne_http_server *server) {
+    return MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+        ->num_connections;
+}
+
+/* Where there is no room, the library no longer waits on its listener, and takes that up again when
+ * it runs the next time, not when a connection ends. Had all of them ended at once, by their time,
+ * there would be nothing left to run for.
+ */
 void ne_http_run(struct ne_http_server *server) {
-    (void)MHD_run(server->daemon);
+    do {
+        server->connections = connections_of(server);
+        (void)MHD_run(server->daemon);
+    } while (connections_of(server) < server->connections);
 }
 
 void ne_http_close(struct ne_http_server *server) {

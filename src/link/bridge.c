@@ -56,34 +56,44 @@ struct address_search {
     struct ne_prefix link_local; /* one that the kernel made; NE_NONE: there is none */
 };
 
+bool ne_address_parse(const struct nlmsghdr *message, enum ne_family family,
+                      struct ne_address *address) {
+    const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
+    const struct nlattr *attrs[IFA_MAX + 1];
+    if (message->nlmsg_type != RTM_NEWADDR ||
+        mnl_nlmsg_get_payload_len(message) < sizeof(*header) ||
+        header->ifa_family != (family == NE_V4 ? AF_INET : AF_INET6) ||
+        header->ifa_prefixlen > ne_addr_bits(family))
+        return false;
+
+    ne_attrs_of_message(message, sizeof(*header), attrs, IFA_MAX);
+    *address = (struct ne_address){
+        .index = header->ifa_index,
+        .prefix.len = header->ifa_prefixlen,
+        .flags = header->ifa_flags,
+        .scope = header->ifa_scope,
+    };
+    (void)ne_attr_u32(attrs[IFA_FLAGS], &address->flags);
+    return ne_attr_addr(attrs[IFA_LOCAL], family, &address->prefix.addr) ||
+           ne_attr_addr(attrs[IFA_ADDRESS], family, &address->prefix.addr);
+}
+
 static void take_address(void *context, const struct nlmsghdr *message) {
     struct address_search *search = context;
-    const struct nlattr *attrs[IFA_MAX + 1];
+    struct ne_address here;
     if (message == NULL) {
         search->found = search->unusable = false;
         search->link_local.addr.family = NE_NONE;
         return;
     }
-    const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
     enum ne_family family = search->want->addr.family;
-    if (message->nlmsg_type != RTM_NEWADDR ||
-        mnl_nlmsg_get_payload_len(message) < sizeof(*header) ||
-        header->ifa_index != (unsigned)search->index ||
-        header->ifa_family != (family == NE_V4 ? AF_INET : AF_INET6))
+    if (!ne_address_parse(message, family, &here) || here.index != (unsigned)search->index)
         return;
-
-    ne_attrs_of_message(message, sizeof(*header), attrs, IFA_MAX);
-    struct ne_prefix here = {.len = header->ifa_prefixlen};
-    if (!ne_attr_addr(attrs[IFA_LOCAL], family, &here.addr) &&
-        !ne_attr_addr(attrs[IFA_ADDRESS], family, &here.addr))
-        return;
-    uint32_t flags = header->ifa_flags;
-    (void)ne_attr_u32(attrs[IFA_FLAGS], &flags);
-    if (ne_prefix_equal(&here, search->want)) {
+    if (ne_prefix_equal(&here.prefix, search->want)) {
         search->found = true;
-        search->unusable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0;
-    } else if (family == NE_V6 && header->ifa_scope == RT_SCOPE_LINK) {
-        search->link_local = here;
+        search->unusable = (here.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) != 0;
+    } else if (family == NE_V6 && here.scope == RT_SCOPE_LINK) {
+        search->link_local = here.prefix;
     }
 }
 

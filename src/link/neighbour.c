@@ -59,17 +59,20 @@ void ne_request_neighbour(struct ne_batch *batch, int bridge, const struct ne_ad
 
 /* What the bridge knows of one address. */
 struct entry {
-    bool found;
     struct ne_mac mac;
 };
 
-static void take_entry(void *context, const struct nlmsghdr *message) {
-    struct entry *entry = context;
+bool ne_entry_parse(const struct nlmsghdr *message, struct ne_mac *mac) {
     const struct nlattr *attrs[NDA_LLADDR + 1];
     if (message->nlmsg_type != RTM_NEWNEIGH)
-        return;
+        return false;
     ne_attrs_of_message(message, sizeof(struct ndmsg), attrs, NDA_LLADDR);
-    entry->found = ne_attr_mac(attrs[NDA_LLADDR], &entry->mac);
+    return ne_attr_mac(attrs[NDA_LLADDR], mac);
+}
+
+static void take_entry(void *context, const struct nlmsghdr *message) {
+    struct entry *entry = context;
+    (void)ne_entry_parse(message, &entry->mac);
 }
 
 /* Look @addr up. Kernels before 5.0 cannot (EOPNOTSUPP): there it counts as @fallback. */

@@ -212,7 +212,9 @@ static int make(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
 
     int status = ne_batch_send(rtnl, &batch, err);
     if (status != 0 && creation->error == EXFULL)
-        (void)ne_context(err, "bridge %s is full (a bridge takes 1,023 ports)", port->bridge);
+        (void)ne_context(
+            err, "bridge %s is full: a Linux bridge takes 1,023 ports; use a second network",
+            port->bridge);
     if (status == 0 && !scene->here.found)
         status = ne_fail(err, NE_KERNEL, "interface %s: it vanished as it was made", port->name);
     if (status == 0)
@@ -222,6 +224,12 @@ static int make(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
     memset(&scene->peer, 0, sizeof(scene->peer)); /* it is as it was made */
     scene->fresh = true;
     return status;
+}
+
+/* Whether both ends are here, and are each other's. */
+static bool paired(const struct scene *scene) {
+    const struct ne_link_state *here = &scene->here, *peer = &scene->peer;
+    return here->found && peer->found && !here->peer_is_apart && here->peer == peer->index;
 }
 
 /* Decide what to do with what is there of the pair: clear away a half of ours.
@@ -234,7 +242,7 @@ static int clear_half(struct ne_rtnl *rtnl, const struct ne_port *port, struct s
         peer->found = false; /* the container's: not to be touched, whatever bears that name here */
         return 0;
     }
-    if (here->found && peer->found && here->peer == peer->index)
+    if (paired(scene))
         return 0;
 
     /* The host's end lost its partner's name, or its own: whoever renamed it, it's unusable. */
@@ -264,6 +272,12 @@ static int look(struct ne_rtnl *rtnl, const struct ne_port *port, struct scene *
     ne_request_get_link(&batch, 0, port->name, &scene->here);
     ne_request_get_link(&batch, 0, port->peer, &scene->peer);
     if (ne_batch_send(rtnl, &batch, err) != 0)
+        return -1;
+    /* The engine may have moved the other end away after the one was read and before the other
+     * was: then it only seems lost, and the end that is here says so by now.
+     */
+    if (scene->here.found && !scene->here.peer_is_apart && !paired(scene) &&
+        ne_link_get(rtnl, 0, port->name, &scene->here, err) != 0)
         return -1;
     if (!scene->bridge.found)
         return ne_fail(err, NE_NOT_FOUND, "interface %s: its bridge %s does not exist", port->name,

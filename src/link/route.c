@@ -8,8 +8,7 @@ struct search {
     const struct ne_prefix *pool;
     int except; /* 0: none */
     bool found;
-    struct ne_prefix route;
-    int device;
+    struct ne_route route;
 };
 
 /* The first way out of a route that isn't by @except; -1 if all are. 0 is a way out, too: a route
@@ -37,36 +36,40 @@ static int way_out(const struct nlattr *const *attrs, int except) {
     return -1;
 }
 
-static void take_route(void *context, const struct nlmsghdr *message) {
-    struct search *search = context;
-    const struct nlattr *attrs[RTA_MAX + 1];
-    if (message == NULL) {
-        search->found = false;
-        return;
-    }
+bool ne_route_parse(const struct nlmsghdr *message, enum ne_family family, int except,
+                    struct ne_route *route) {
     const struct rtmsg *header = mnl_nlmsg_get_payload(message);
-    if (search->found || message->nlmsg_type != RTM_NEWROUTE ||
-        mnl_nlmsg_get_payload_len(message) < sizeof(*header))
-        return;
-    enum ne_family family = search->pool->addr.family;
+    const struct nlattr *attrs[RTA_MAX + 1];
+    if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof(*header))
+        return false;
     if (header->rtm_family != (family == NE_V4 ? AF_INET : AF_INET6) ||
         header->rtm_type != RTN_UNICAST || (header->rtm_flags & RTM_F_CLONED) != 0 ||
         header->rtm_dst_len <= 1 || header->rtm_dst_len > ne_addr_bits(family))
-        return;
+        return false;
 
     ne_attrs_of_message(message, sizeof(*header), attrs, RTA_MAX);
     uint32_t table = header->rtm_table;
     (void)ne_attr_u32(attrs[RTA_TABLE], &table);
-    struct ne_prefix route = {.len = header->rtm_dst_len};
-    if (table == RT_TABLE_LOCAL || !ne_attr_addr(attrs[RTA_DST], family, &route.addr) ||
-        !ne_prefix_overlaps(&route, search->pool))
+    route->to.len = header->rtm_dst_len;
+    if (table == RT_TABLE_LOCAL || !ne_attr_addr(attrs[RTA_DST], family, &route->to.addr))
+        return false;
+    route->device = way_out(attrs, except);
+    return route->device >= 0;
+}
+
+static void take_route(void *context, const struct nlmsghdr *message) {
+    struct search *search = context;
+    struct ne_route route;
+    if (message == NULL) {
+        search->found = false;
         return;
-    int device = way_out(attrs, search->except);
-    if (device < 0)
+    }
+    if (search->found ||
+        !ne_route_parse(message, search->pool->addr.family, search->except, &route) ||
+        !ne_prefix_overlaps(&route.to, search->pool))
         return;
     search->found = true;
     search->route = route;
-    search->device = device;
 }
 
 int ne_rtnl_overlap(struct ne_link *link, const struct ne_prefix *pool, const char *except,
@@ -99,20 +102,25 @@ int ne_rtnl_overlap(struct ne_link *link, const struct ne_prefix *pool, const ch
     device[0] = '\0';
     if (!search.found)
         return 0;
-    if (search.device != 0 && ne_link_get(rtnl, search.device, "", &state, err) != 0)
+    int by = search.route.device;
+    if (by != 0 && ne_link_get(rtnl, by, "", &state, err) != 0)
         return -1;
-    if (search.device != 0 && state.found)
+    if (by != 0 && state.found)
         memcpy(device, state.name, NE_IFNAME_SIZE);
-    *found = search.route;
+    *found = search.route.to;
     return 0;
 }
 
-static void take_type(void *context, const struct nlmsghdr *message) {
-    uint8_t *type = context;
+bool ne_route_type(const struct nlmsghdr *message, uint8_t *type) {
     const struct rtmsg *header = mnl_nlmsg_get_payload(message);
-    if (message->nlmsg_type == RTM_NEWROUTE &&
-        mnl_nlmsg_get_payload_len(message) >= sizeof(*header))
-        *type = header->rtm_type;
+    if (message->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(message) < sizeof(*header))
+        return false;
+    *type = header->rtm_type;
+    return true;
+}
+
+static void take_type(void *context, const struct nlmsghdr *message) {
+    (void)ne_route_type(message, context);
 }
 
 /* The errnos are what a look-up ends with that finds no route, or one of type blackhole, prohibit

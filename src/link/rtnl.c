@@ -2,6 +2,7 @@
 #include "rtnl.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,9 +12,6 @@
  * lost acknowledgement (no memory for it) from hanging the engine, which has no time limit.
  */
 #define ANSWER_SECONDS 5
-
-/* What became of receiving one datagram or one dump. */
-enum outcome { DONE, AGAIN, BROKEN };
 
 static struct nlmsghdr *header_of(struct ne_request *request) {
     return (struct nlmsghdr *)(void *)request->buffer;
@@ -127,6 +125,11 @@ static ssize_t receive(struct ne_rtnl *rtnl) {
     }
 }
 
+/* The kernel says 0 or a negative errno. */
+static int errno_of(int status) {
+    return status <= 0 && status >= -INT_MAX ? -status : EBADMSG;
+}
+
 /* What an NLMSG_ERROR says: 0 or an errno, and the kernel's own words if it has any. */
 static int read_ack(const struct nlmsghdr *message, char says[static NE_KERNEL_SAYS]) {
     says[0] = '\0';
@@ -143,7 +146,7 @@ static int read_ack(const struct nlmsghdr *message, char says[static NE_KERNEL_S
             (void)ne_attr_text(attrs[NLMSGERR_ATTR_MSG], says, NE_KERNEL_SAYS);
         }
     }
-    return ack->error <= 0 ? -ack->error : EBADMSG;
+    return errno_of(ack->error);
 }
 
 static bool tolerates(const struct ne_request *request, int sys_errno) {
@@ -174,15 +177,12 @@ static int broken(struct ne_rtnl *rtnl, const struct ne_batch *batch, struct ne_
     return failed(batch, err, NE_KERNEL, sys_errno, batch->requests[0].doing, "no usable answer");
 }
 
-/* Give the messages of one datagram to the requests that they answer.
- * Return: how many of those are finished by it.
- */
-static size_t take_answers(struct ne_rtnl *rtnl, struct ne_batch *batch, uint32_t first,
-                           ssize_t size) {
+size_t ne_batch_take(const struct ne_rtnl *rtnl, struct ne_batch *batch, uint32_t first,
+                     size_t size) {
     size_t finished = 0;
-    int left = (int)size;
-    const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)rtnl->answer;
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+    size_t at = 0;
+    const struct nlmsghdr *message;
+    while ((message = ne_next_message(rtnl->answer, size, &at)) != NULL) {
         uint32_t slot = message->nlmsg_seq - first;
         if (message->nlmsg_pid != rtnl->portid || slot >= batch->count)
             continue; /* left over from a request that was given up */
@@ -208,7 +208,7 @@ int ne_batch_send(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error 
         ssize_t size = receive(rtnl);
         if (size < 0)
             return broken(rtnl, batch, err);
-        finished += take_answers(rtnl, batch, first, size);
+        finished += ne_batch_take(rtnl, batch, first, (size_t)size);
     }
     for (size_t i = 0; i < batch->count; i++) {
         if (!tolerates(&batch->requests[i], batch->requests[i].error))
@@ -217,31 +217,30 @@ int ne_batch_send(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error 
     return 0;
 }
 
-/* One datagram of a dump. Return: AGAIN to read on, DONE at its end with request->error set. */
-static enum outcome take_dump(struct ne_rtnl *rtnl, struct ne_request *request, ssize_t size,
-                              bool *interrupted) {
-    int left = (int)size;
-    const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)rtnl->answer;
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+bool ne_dump_take(const struct ne_rtnl *rtnl, struct ne_request *request, size_t size,
+                  bool *interrupted) {
+    size_t at = 0;
+    const struct nlmsghdr *message;
+    while ((message = ne_next_message(rtnl->answer, size, &at)) != NULL) {
         if (message->nlmsg_pid != rtnl->portid || message->nlmsg_seq != rtnl->sequence)
             continue;
         if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
             *interrupted = true;
         if (message->nlmsg_type == NLMSG_ERROR) {
             request->error = read_ack(message, request->says);
-            return DONE;
+            return true;
         }
         if (message->nlmsg_type == NLMSG_DONE) {
             int status = 0; /* netlink_dump_done(): the last return value of the dump */
             if (mnl_nlmsg_get_payload_len(message) >= sizeof(status))
                 memcpy(&status, mnl_nlmsg_get_payload(message), sizeof(status));
-            request->error = status < 0 ? -status : 0;
-            return DONE;
+            request->error = status > 0 ? 0 : errno_of(status);
+            return true;
         }
         if (message->nlmsg_type >= NLMSG_MIN_TYPE)
             request->answer(request->context, message);
     }
-    return AGAIN;
+    return false;
 }
 
 int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err) {
@@ -250,20 +249,21 @@ int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *
 
     for (int attempt = 0; attempt < NE_DUMP_TRIES_MAX; attempt++) {
         bool interrupted = false;
-        enum outcome outcome = AGAIN;
+        bool over = false;
+        ssize_t size = 0;
         request->answer(request->context, NULL);
         if (send_all(rtnl, batch, err) != 0)
             return -1;
-        while (outcome == AGAIN) {
-            ssize_t size = receive(rtnl);
-            outcome = size < 0 ? BROKEN : take_dump(rtnl, request, size, &interrupted);
+        while (size >= 0 && !over) {
+            size = receive(rtnl);
+            over = size >= 0 && ne_dump_take(rtnl, request, (size_t)size, &interrupted);
         }
-        if (outcome == BROKEN && errno == ENOBUFS) {
+        if (size < 0 && errno == ENOBUFS) {
             if (ne_rtnl_connect(rtnl, err) != 0)
                 return -1;
             continue;
         }
-        if (outcome == BROKEN)
+        if (size < 0)
             return broken(rtnl, batch, err);
         if (request->error == EINTR || request->error == EAGAIN)
             continue; /* what older kernels answer where newer ones set the flag */

@@ -101,6 +101,59 @@ int ne_batch_send(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error 
  */
 int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err);
 
+/* --- what the kernel sent, read: pure, for tests/fuzz/fuzz_netlink.c also ---------------- */
+
+/* ne_next_message() - The message at *@at of @size bytes; *@at moves behind it. mnl_nlmsg_ok()
+ * would take a length of 2 GiB and more for a negative one, and so for a short one. Return: NULL at
+ * the end, or where the rest is malformed.
+ */
+const struct nlmsghdr *ne_next_message(const char *bytes, size_t size, size_t *at);
+
+/* ne_batch_take() - Give the @size bytes of messages in rtnl->answer to the requests that they
+ * answer; @first is the sequence number of the first. Return: how many are finished by it.
+ */
+size_t ne_batch_take(const struct ne_rtnl *rtnl, struct ne_batch *batch, uint32_t first,
+                     size_t size);
+
+/* ne_dump_take() - The same for a dump. @interrupted is set if its list changed meanwhile.
+ * Return: whether it is over, with request->error set.
+ */
+bool ne_dump_take(const struct ne_rtnl *rtnl, struct ne_request *request, size_t size,
+                  bool *interrupted);
+
+struct ne_address {
+    unsigned index; /* the interface's */
+    struct ne_prefix prefix;
+    uint32_t flags; /* IFA_F_* */
+    uint8_t scope;  /* RT_SCOPE_* */
+};
+
+struct ne_route {
+    struct ne_prefix to;
+    int device; /* 0: a nexthop object that names none */
+};
+
+/* Each returns whether the message is of its kind and well formed; if not, what it fills in is
+ * unspecified, but for ne_entry_parse(), which leaves it alone.
+ *
+ *  ne_address_parse() - An address of @family.
+ *  ne_route_parse()   - A unicast route of @family that has a way out other than by the interface
+ *                       @except (0: none); not of table local, not a default route or its half.
+ *  ne_route_type()    - RTN_* of a route.
+ *  ne_entry_parse()   - The MAC address of a neighbour's or forwarding entry.
+ */
+bool ne_address_parse(const struct nlmsghdr *message, enum ne_family family,
+                      struct ne_address *address);
+bool ne_route_parse(const struct nlmsghdr *message, enum ne_family family, int except,
+                    struct ne_route *route);
+bool ne_route_type(const struct nlmsghdr *message, uint8_t *type);
+bool ne_entry_parse(const struct nlmsghdr *message, struct ne_mac *mac);
+
+/* ne_watch_is_ours() - Whether one of the messages may be about an interface of ours. Not quite
+ * pure: it asks the kernel for the name behind an index.
+ */
+bool ne_watch_is_ours(const char *datagram, size_t size);
+
 /* --- attr.c: attributes ------------------------------------------------------------- */
 
 void *ne_request_header(struct ne_request *request); /* the family header */

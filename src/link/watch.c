@@ -62,10 +62,10 @@ static bool guard_is_ours(const struct nlmsghdr *message) {
     return if_indextoname((unsigned)header->tcm_ifindex, name) != NULL && name_is_ours(name);
 }
 
-static bool any_is_ours(const char *datagram, ssize_t size) {
-    int left = (int)size;
-    const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)datagram;
-    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+bool ne_watch_is_ours(const char *datagram, size_t size) {
+    size_t at = 0;
+    const struct nlmsghdr *message;
+    while ((message = ne_next_message(datagram, size, &at)) != NULL) {
         uint16_t type = message->nlmsg_type;
         if ((type == RTM_NEWLINK || type == RTM_DELLINK) && link_is_ours(message))
             return true;
@@ -95,7 +95,7 @@ bool ne_link_watch_drain(int fd) {
         if (size < 0 || (size_t)size > sizeof(datagram))
             changed = true; /* events were left out, or one was cut */
         else if (!changed && from.nl_pid == 0)
-            changed = any_is_ours(datagram, size);
+            changed = ne_watch_is_ours(datagram, (size_t)size);
     }
     return changed;
 }

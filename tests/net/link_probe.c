@@ -5,6 +5,7 @@
  *
  *   bridge  name= mac= owner= [mtu=] [gateway4=] [gateway6=] [conf=]
  *   port    name= peer= bridge= mac= owner= [mtu=] [addr4=] [addr6=] [times=]
+ *           times: say "once" when it is done, then do it again so often
  *   quench  (as port)
  *   remove  name= owner=
  *   survey
@@ -202,7 +203,18 @@ static int ensure_bridge(struct ne_link *link, char **args, struct ne_error *err
 
 static int ensure_port(struct ne_link *link, char **args, struct ne_error *err) {
     struct ne_port port = take_port(args);
-    return link->ops->port_ensure(link, &port, err);
+    if (link->ops->port_ensure(link, &port, err) != 0)
+        return -1;
+    unsigned left = take_number(args, "times");
+    if (left > 0) {
+        (void)puts("once");
+        (void)fflush(stdout);
+    }
+    for (; left > 0; left--) {
+        if (link->ops->port_ensure(link, &port, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int quench(struct ne_link *link, char **args, struct ne_error *err) {

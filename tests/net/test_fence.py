@@ -21,38 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from lab.daemon import NETWORK, TABLES, Daemon, Member, network_body  # noqa: E402
 from lab.frames import arp_frame, udp_frame  # noqa: E402
+from lab.listener import Listener  # noqa: E402
 from lab.netns import Netns  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture, Delivered  # noqa: E402
 
 GATEWAY, OUTSIDE = "10.88.0.1", "192.0.2.2"
 LLDP = "01:80:c2:00:00:0e"
-
-
-class Listener:
-    """A TCP server on one port of all addresses; it counts who came through."""
-
-    def __init__(self, netns: Netns, port: int) -> None:
-        self.came: list[str] = []
-        self._sock = netns.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._sock.bind(("", port))
-        self._sock.listen(64)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                accepted, peer = self._sock.accept()
-            except OSError:
-                return
-            self.came.append(peer[0])
-            accepted.close()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._sock.shutdown(socket.SHUT_RDWR)
-        self._sock.close()
 
 
 class World:

@@ -17,6 +17,8 @@ from lab.process import CommandError, wait_until
 
 __all__ = ["bridged", "endpoint", "host"]
 
+MOVES = 50
+
 
 # --- bridge ------------------------------------------------------------------------------------
 
@@ -332,6 +334,26 @@ def test_a_namesake_of_the_moved_end_is_no_concern(endpoint: Endpoint) -> None:
     events = Events(endpoint.host.ns)
     endpoint.ensure()
     assert events.taken() == []
+
+
+def test_an_end_that_moves_meanwhile_is_left(bridged: Host) -> None:
+    """The engine moves the other end into a container while a repair looks at the pair, which must
+    not take that for an end that is lost. It asks again and again here; in one of so many moves the
+    two meet.
+    """
+    for number in range(2, 2 + MOVES):
+        endpoint, container = Endpoint(bridged, number), Netns.new()
+        endpoint.ensure()
+        with subprocess.Popen(
+            ["nsenter", f"--net={bridged.ns.path}", "--", PROBE, "port",
+             *(f"{name}={value}" for name, value in endpoint.args.items()), "times=1000000000"],
+            stdout=subprocess.PIPE,
+        ) as asking:  # fmt: skip
+            assert asking.stdout is not None and asking.stdout.readline() == b"once\n"
+            bridged.ns.run("ip", "link", "set", endpoint.peer, "netns", container.path)
+            asking.kill()
+        assert endpoint.peer in container.run("ip", "-br", "link").out
+        container.close()
 
 
 def test_port_without_a_bridge(host: Host) -> None:

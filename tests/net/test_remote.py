@@ -24,7 +24,6 @@ from lab.daemon import (  # noqa: E402
     join_body,
     network_body,
 )
-from lab.process import wait_until  # noqa: E402
 
 SWARM_ID = "oudp63gw2t8xdtq64n4iqdhcx"
 LATER = ["dns", "allow", "deny", "icc", "inbound", "mode", "rate", "conn_rate", "quota", "log"]
@@ -306,27 +305,6 @@ def test_http_itself(daemon: Daemon) -> None:
     raw.sendall(b"POST /Plugin.Activate HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
     raw.close()  # half a request
     assert daemon.ask("POST", "/Plugin.Activate")[0] == 200
-
-
-def test_many_connections(daemon: Daemon) -> None:
-    """A thousand that say nothing; then they go, and the engine is answered."""
-    held = []
-    for _ in range(1000):
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(0.2)
-        try:
-            sock.connect(str(daemon.plugin))
-        except (TimeoutError, BlockingIOError):
-            sock.close()
-            break  # the queue of those that wait is full: also an end
-        held.append(sock)
-    assert len(held) >= 128  # what the queue of those that wait takes, at the least
-    assert daemon.ask("GET", "/healthz", control=True)[0] == 200
-    for sock in held:
-        sock.close()
-    wait_until(
-        lambda: daemon.ask("POST", "/Plugin.Activate")[0] == 200, "an answer when they are gone"
-    )
 
 
 def test_calls_side_by_side(daemon: Daemon) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import json
 import os
 import signal
@@ -75,6 +76,12 @@ class Daemon:
         """nsenter and env end as the daemon: its process is the one that was started."""
         assert self._service is not None
         return self._service.pid
+
+    def resident(self) -> int:
+        """Its resident memory in KiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1])
 
     def log(self) -> str:
         """What it has said."""
@@ -179,7 +186,9 @@ class Daemon:
     def records(self) -> list[str]:
         """Names of the state folder's records."""
         return sorted(
-            path.name for kind in ("networks", "endpoints") for path in (self.state / kind).iterdir()
+            path.name
+            for kind in ("networks", "endpoints")
+            for path in (self.state / kind).iterdir()
         )
 
     def left(self) -> tuple[list[str], list[str], list[str]]:
@@ -187,8 +196,15 @@ class Daemon:
         return self.links(), self.rules() + self.backstop(), self.records()
 
 
-def network_body(network: str = NETWORK, pool: str = "10.88.0", **options: str) -> dict[str, Any]:
-    """CreateNetwork as Docker 20.10 sends it, for a /24."""
+def address(number: int, pool: str = "10.88.0") -> str:
+    """The address of that number in a pool, which may be larger than a /24."""
+    return str(ipaddress.ip_address(f"{pool}.0") + number)
+
+
+def network_body(
+    network: str = NETWORK, pool: str = "10.88.0", length: int = 24, **options: str
+) -> dict[str, Any]:
+    """CreateNetwork as Docker 20.10 sends it."""
     return {
         "NetworkID": network,
         "Options": {
@@ -196,7 +212,11 @@ def network_body(network: str = NETWORK, pool: str = "10.88.0", **options: str) 
             "com.docker.network.generic": options,
         },
         "IPv4Data": [
-            {"AddressSpace": "LocalDefault", "Gateway": f"{pool}.1/24", "Pool": f"{pool}.0/24"}
+            {
+                "AddressSpace": "LocalDefault",
+                "Gateway": f"{pool}.1/{length}",
+                "Pool": f"{pool}.0/{length}",
+            }
         ],
         "IPv6Data": [],
     }
@@ -208,13 +228,21 @@ def endpoint_id(number: int) -> str:
 
 
 def endpoint_body(
-    number: int, network: str = NETWORK, pool: str = "10.88.0", **options: str
+    number: int,
+    network: str = NETWORK,
+    pool: str = "10.88.0",
+    length: int = 24,
+    **options: str,
 ) -> dict[str, Any]:
-    """CreateEndpoint as Docker 20.10 sends it; the number is the address's last part."""
+    """CreateEndpoint as Docker 20.10 sends it; the number is the address's place in the pool."""
     return {
         "NetworkID": network,
         "EndpointID": endpoint_id(number),
-        "Interface": {"Address": f"{pool}.{number}/24", "AddressIPv6": "", "MacAddress": ""},
+        "Interface": {
+            "Address": f"{address(number, pool)}/{length}",
+            "AddressIPv6": "",
+            "MacAddress": "",
+        },
         "Options": {
             "com.docker.network.endpoint.exposedports": [],
             "com.docker.network.portmap": [],
@@ -241,11 +269,11 @@ def ids_body(number: int, network: str = NETWORK) -> dict[str, Any]:
 class Member:
     """What the engine makes of an endpoint: a container's namespace with the pair's other end."""
 
-    def __init__(self, daemon: Daemon, number: int, **options: str) -> None:
+    def __init__(self, daemon: Daemon, number: int, length: int = 24, **options: str) -> None:
         self.daemon = daemon
         self.number = number
-        self.address = f"10.88.0.{number}"
-        made = daemon.call("CreateEndpoint", endpoint_body(number, **options))
+        self.address = address(number)
+        made = daemon.call("CreateEndpoint", endpoint_body(number, length=length, **options))
         self.mac = made["Interface"]["MacAddress"]
         joined = daemon.call("Join", join_body(number))
         self.netns = Netns.new()
@@ -253,7 +281,7 @@ class Member:
             *("ip", "link", "set", joined["InterfaceName"]["SrcName"]),
             *("netns", self.netns.path, "name", "eth0"),
         )
-        self.netns.ip(f"addr add {self.address}/24 dev eth0", "link set eth0 up")
+        self.netns.ip(f"addr add {self.address}/{length} dev eth0", "link set eth0 up")
         # The kernel tells the bridge of the carrier by a work queue: a frame before that is lost.
         wait_until(self._forwards, "the port to forward", timeout=10, pause=0.002)
         for route in joined["StaticRoutes"]:

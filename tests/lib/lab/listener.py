@@ -1,0 +1,34 @@
+"""A TCP server that counts who got through to it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from .netns import Netns
+
+
+class Listener:
+    """A TCP server on one port of all addresses; it counts who came through."""
+
+    def __init__(self, netns: Netns, port: int) -> None:
+        self.came: list[str] = []
+        self._sock = netns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._sock.bind(("", port))
+        self._sock.listen(64)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                accepted, peer = self._sock.accept()
+            except OSError:
+                return
+            self.came.append(peer[0])
+            accepted.close()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
