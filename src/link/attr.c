@@ -66,15 +66,6 @@ void ne_nest_end(struct ne_request *request, struct nlattr *nest) {
         mnl_attr_nest_end(header_of(request), nest);
 }
 
-const struct nlmsghdr *ne_next_message(const char *bytes, size_t size, size_t *at) {
-    const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)(bytes + *at);
-    if (*at >= size || size - *at < sizeof(*message) || message->nlmsg_len < sizeof(*message) ||
-        message->nlmsg_len > size - *at)
-        return NULL;
-    *at += aligned_size(message->nlmsg_len);
-    return message;
-}
-
 struct attr_table {
     const struct nlattr **entries;
     uint16_t max;

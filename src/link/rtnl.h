@@ -15,6 +15,7 @@
 #define NETENFORCE_LINK_RTNL_H
 
 #include <netenforce/link.h>
+#include <netenforce/netlink.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
@@ -102,12 +103,6 @@ int ne_batch_send(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error 
 int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err);
 
 /* --- what the kernel sent, read: pure, for tests/fuzz/fuzz_netlink.c also ---------------- */
-
-/* ne_next_message() - The message at *@at of @size bytes; *@at moves behind it. mnl_nlmsg_ok()
- * would take a length of 2 GiB and more for a negative one, and so for a short one. Return: NULL at
- * the end, or where the rest is malformed.
- */
-const struct nlmsghdr *ne_next_message(const char *bytes, size_t size, size_t *at);
 
 /* ne_batch_take() - Give the @size bytes of messages in rtnl->answer to the requests that they
  * answer; @first is the sequence number of the first. Return: how many are finished by it.

@@ -3,29 +3,13 @@
 
 #include "rtnl.h"
 
-#include <errno.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-/* At most so many datagrams a call: a flood of events must not hold the daemon's loop. */
-#define DRAIN_MAX 1024
 
 int ne_link_watch_open(int *fd, struct ne_error *err) {
-    struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
-                                 .nl_groups = RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR |
-                                              RTMGRP_IPV6_IFADDR};
-    int fresh = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (fresh < 0)
-        return ne_fail_errno(err, NE_KERNEL, errno, "cannot open a socket to watch interfaces");
-    if (bind(fresh, (const struct sockaddr *)&groups, sizeof(groups)) < 0) {
-        (void)ne_fail_errno(err, NE_KERNEL, errno, "cannot watch interfaces");
-        (void)close(fresh);
-        return -1;
-    }
-    *fd = fresh;
-    return 0;
+    return ne_watch_open(NETLINK_ROUTE,
+                         RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+                         "interfaces", fd, err);
 }
 
 static bool name_is_ours(const char *name) {
@@ -78,24 +62,5 @@ bool ne_watch_is_ours(const char *datagram, size_t size) {
 }
 
 bool ne_link_watch_drain(int fd) {
-    _Alignas(
-        struct nlmsghdr) char datagram[32768]; /* NLMSG_GOODSIZE, the kernel's limit, and more */
-    bool changed = false;
-    for (int i = 0; i < DRAIN_MAX; i++) {
-        struct sockaddr_nl from = {0};
-        socklen_t from_size = sizeof(from);
-        ssize_t size = recvfrom(fd, datagram, sizeof(datagram), MSG_DONTWAIT | MSG_TRUNC,
-                                (struct sockaddr *)&from, &from_size);
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size < 0 && errno == EAGAIN)
-            return changed;
-        if (size < 0 && errno != ENOBUFS)
-            return true;
-        if (size < 0 || (size_t)size > sizeof(datagram))
-            changed = true; /* events were left out, or one was cut */
-        else if (!changed && from.nl_pid == 0)
-            changed = ne_watch_is_ours(datagram, (size_t)size);
-    }
-    return changed;
+    return ne_watch_drain(fd, ne_watch_is_ours);
 }

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -151,6 +152,16 @@ static void datagram(const char *to, unsigned port, const char *text) {
         wait_for(fd, POLLIN);
 }
 
+/* client() - One that is missing, or that crashed, has tried nothing: that is no green row. */
+static void client(const char *command) {
+    int status = system(command);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) >= 126) {
+        (void)fprintf(stderr, "attacker: status %#x of: %s\n", (unsigned)status, command);
+        exit(3);
+    }
+    answered += WEXITSTATUS(status) == 0;
+}
+
 static void attempt(int packets, char *line) {
     char to[64];
     char text[512];
@@ -178,7 +189,7 @@ static void attempt(int packets, char *line) {
         break;
     case 'X':
         collect();
-        answered += system(rest) == 0;
+        client(rest);
         break;
     default:
         (void)fprintf(stderr, "attacker: no such attempt: %s\n", line);

@@ -11,7 +11,7 @@ from lab import Container, Lab, Network, Scene
 from lab.images import image
 from lab.lab import CACHE
 from lab.servers import Responder
-from ways import DOCKER0, OPEN, PROXY, PUBLISHED, WAYS, Around, Who
+from ways import OPEN, PROXY, PUBLISHED, WAYS, Around, Who
 
 HOST_TCP = (22, 53, 2375, OPEN, PROXY + 1)
 HOST_UDP = (53, 67, 137, 1900, 5353, 5355, OPEN, PROXY)
@@ -172,6 +172,3 @@ class Stage:
         self.near.remove()
         self.dual.remove()
         self.far_network.remove()
-
-
-__all__ = ["DOCKER0", "Count", "Row", "Side", "Stage"]

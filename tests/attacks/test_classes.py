@@ -8,7 +8,7 @@ import pytest
 
 from lab import Lab, Scene
 from stage import Row, Stage
-from ways import WAYS
+from ways import OPEN, WAYS
 
 
 @pytest.mark.parametrize("mode", Stage.MODES)
@@ -55,14 +55,27 @@ def test_the_proxy_still_works(stage: Stage) -> None:
             Scene(stage.lab, side.network, container).assert_proxy_works()
 
 
-def test_red_on_another_driver(stage: Stage) -> None:
-    """Rows 1 and 14 are judged by what they would see of a container on Docker's own bridge."""
-    engine, around = stage.lab.engine, stage.around(stage.near)
+@pytest.mark.parametrize(
+    "client",
+    [
+        f"curl -m 1 http://HOST:{OPEN}/",
+        f"busybox nc -w 1 HOST {OPEN}",
+        "busybox ping -c 1 -W 1 HOST",
+        "dig +time=1 +tries=1 @HOST a.example",
+    ],
+)
+def test_seen_on_another_driver(stage: Stage, client: str) -> None:
+    """What the clients send does arrive from a container on Docker's own bridge."""
+    command = client.replace("HOST", stage.around(stage.near).gateway)
     with stage.watch(stage.near) as verdict:
-        engine("run", "--rm", "attacker", "busybox", "wget", "-T", "1", "-O", "-",
-               f"http://{around.gateway}:9000/", check=False)  # fmt: skip
+        stage.lab.engine("run", "--rm", "attacker", *command.split(), check=False)
     assert verdict.packets
-    engine("network", "connect", "bridge", stage.near.plain.id)
-    inside = stage.near.plain.exec("ls", "/sys/class/net").out.split()
-    engine("network", "disconnect", "bridge", stage.near.plain.id)
+
+
+def test_a_second_interface_is_seen(stage: Stage) -> None:
+    """Row 1 looks at what it should: it would see one."""
+    engine, attacker = stage.lab.engine, stage.near.plain
+    engine("network", "connect", "bridge", attacker.id)
+    inside = attacker.exec("ls", "/sys/class/net").out.split()
+    engine("network", "disconnect", "bridge", attacker.id)
     assert inside == ["eth0", "eth1", "lo"]

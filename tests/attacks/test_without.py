@@ -1,7 +1,8 @@
 """What each protection is worth: without it the row turns red, so the table can fail.
 
 The daemon is stopped (SIGSTOP) meanwhile, since it would mend what is taken away here. Where two
-layers stand behind each other, one taken away leaves the rows green, both make them red.
+layers stand behind each other, one taken away leaves the rows green, both make them red. The green
+ones come first: what is let in leaves half-open connections, and the host answers those for a while.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 from lab import Lab
 from lab.daemon import TABLES
 from lab.process import wait_until
+from lab.receiver import ReceiverError
 from stage import Side, Stage
 from test_events import in_place
 
@@ -36,6 +38,8 @@ WITH_IPV6 = (
 RED = {
     "packet filter": (NO_FILTER, [2, 3, 4, 8, 10, 11, 12, 13]),
     "packet filter and guard": (f"{NO_FILTER}; {NO_GUARD}", [5]),
+    # ARP in the name of an address that nobody has: against that stands the guard alone.
+    "guard": (NO_GUARD, [6]),
     "guard, locked ports": (f"{NO_GUARD}; {NO_LOCK}", [6]),
     "guard, isolated ports": (f"{NO_GUARD}; {NO_ISOLATION}", [7]),
     "guard, packet filter, IPv6 off": (f"{NO_FILTER}; {NO_GUARD}; {NO_LOCK}; {WITH_IPV6}", [9]),
@@ -44,7 +48,7 @@ RED = {
 GREEN = {
     "legacy tables": (NO_TABLES, [2, 3, 4, 5, 8, 10, 11, 12, 13]),
     "backstop": (NO_BACKSTOP, [2, 4, 8]),
-    "guard": (NO_GUARD, [5, 7, 9]),
+    "guard": (NO_GUARD, [5, 9]),  # row 6 turns red, and so does the ARP among row 7's attempts
     "isolated ports": (NO_ISOLATION, [7]),
     "locked ports": (NO_LOCK, [5, 6, 7]),
 }
@@ -68,15 +72,6 @@ def without(lab: Lab, side: Side, script: str) -> Iterator[None]:
         wait_until(lambda: in_place(lab), "the daemon to mend it", timeout=20)
 
 
-@pytest.mark.parametrize(
-    ("protection", "number"), [(name, row) for name, (_, rows) in RED.items() for row in rows]
-)
-def test_red_without(stage: Stage, protection: str, number: int) -> None:
-    with without(stage.lab, stage.near, RED[protection][0]):
-        row = stage.attack(number, "NET_ADMIN")
-    assert row.count.seen, f"row {number} is green without {protection}: it cannot fail"
-
-
 @pytest.mark.parametrize("layer", GREEN)
 def test_green_without_one_layer(stage: Stage, layer: str) -> None:
     script, numbers = GREEN[layer]
@@ -84,3 +79,15 @@ def test_green_without_one_layer(stage: Stage, layer: str) -> None:
         for number in numbers:
             row = stage.attack(number, "NET_ADMIN")
             assert not row.count.seen, (number, row.count.seen[:5])
+
+
+@pytest.mark.parametrize(
+    ("protection", "number"), [(name, row) for name, (_, rows) in RED.items() for row in rows]
+)
+def test_red_without(stage: Stage, protection: str, number: int) -> None:
+    with without(stage.lab, stage.near, RED[protection][0]):
+        try:
+            row = stage.attack(number, "NET_ADMIN")
+        except ReceiverError:
+            return  # packets that came, but found no room in a receiver or had a false checksum
+    assert row.count.seen, f"row {number} is green without {protection}: it cannot fail"

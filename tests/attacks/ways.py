@@ -26,7 +26,7 @@ from lab.frames import (
     udp_frame,
 )
 from lab.outside import FAR, HOST_V4, HOST_V6, OTHER, OTHER_V6, WEB, WEB_V6
-from lab.packet import ARP, ICMP, ICMPV6, IPV4, IPV6, TCP, UDP
+from lab.packet import ICMP, ICMPV6, IPV4, IPV6, TCP, UDP
 
 DOCKER0 = "172.17.0.1"
 PROXY, OPEN, PUBLISHED = 8080, 9000, 9090
@@ -146,7 +146,7 @@ def other_ports(who: Who, around: Around) -> Iterator[str]:
             yield udp_line(address, port)
             yield frame_line(udp_frame(who.mac, around.bridge_mac, who.address, address, port))
         yield run_line(f"curl -m 1 http://{address}:{OPEN}/")
-        yield run_line(f"busybox wget -T 1 -O - http://{address}:{OPEN}/")
+        yield run_line(f"busybox nc -w 1 {address} {OPEN} </dev/null")
         yield run_line(f"busybox ping -c 1 -W 1 {address}")
 
 
@@ -437,6 +437,3 @@ def metadata(who: Who, around: Around) -> Iterator[str]:
         yield frame_line(arp_frame(who.mac, BROADCAST, who.address, address))
         yield run_line(f"curl -m 1 http://{address}/latest/meta-data/")
     yield tcp_line(METADATA_V6, 80)
-
-
-ARP_TYPE = ARP

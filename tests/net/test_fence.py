@@ -19,10 +19,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from lab.daemon import NETWORK, TABLES, Daemon, Member, network_body  # noqa: E402
+from lab.daemon import NETWORK, Daemon, Member, network_body, plug_outside  # noqa: E402
 from lab.frames import arp_frame, udp_frame  # noqa: E402
 from lab.listener import Listener  # noqa: E402
-from lab.netns import Netns  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture, Delivered  # noqa: E402
 
@@ -36,18 +35,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.daemon = Daemon(folder).start()
         self.host = self.daemon.netns
-        self.outside = Netns.new()
-        self.host.ip(
-            f"link add out type veth peer name eth0 netns {self.outside.path}",
-            "addr add 192.0.2.1/24 dev out",
-            "link set out up",
-        )
-        self.outside.ip(
-            f"addr add {OUTSIDE}/24 dev eth0",
-            "link set eth0 up",
-            "route add 10.88.0.0/24 via 192.0.2.1",
-        )
-        self.host.sysctl(ipv4__ip_forward=1, ipv4__icmp_ratelimit=0)
+        self.outside = plug_outside(self.host)
+        self.outside.ip("route add 10.88.0.0/24 via 192.0.2.1")
         self.listeners = {
             port: Listener(self.host, port) for port in (8080, 8081, 9000)
         }

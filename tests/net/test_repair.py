@@ -19,9 +19,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from lab.daemon import Daemon, Member, network_body  # noqa: E402
+from lab.daemon import Daemon, Member, network_body, plug_outside  # noqa: E402
 from lab.frames import syn_frame, udp_frame  # noqa: E402
-from lab.netns import Netns  # noqa: E402
 from lab.packet import Packet  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture, Delivered  # noqa: E402
@@ -118,14 +117,7 @@ class Street:
     def __init__(self, folder: Path) -> None:
         self.daemon = Daemon(folder).start()
         self.host = self.daemon.netns
-        self.outside = Netns.new()
-        self.host.ip(
-            f"link add out type veth peer name eth0 netns {self.outside.path}",
-            f"addr add {HOST}/24 dev out",
-            "link set out up",
-        )
-        self.outside.ip(f"addr add {OUTSIDE}/24 dev eth0", "link set eth0 up")
-        self.host.sysctl(ipv4__ip_forward=1, ipv4__icmp_ratelimit=0)
+        self.outside = plug_outside(self.host)
         self.daemon.call("CreateNetwork", network_body())
         self.member, self.neighbour = Member(self.daemon, 2), Member(self.daemon, 3)
         [shown] = json.loads(self.host.run("ip", "-j", "link", "show", BRIDGE).out)

@@ -7,6 +7,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netenforce/netlink.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -121,9 +122,9 @@ static int read_verdicts(struct nft *nft, const struct nft_batch *batch) {
         ssize_t size = receive(nft);
         if (size < 0)
             return cause != 0 ? cause : (int)-size;
-        int left = (int)size;
-        const struct nlmsghdr *message = (const void *)nft->answer;
-        for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+        size_t at = 0;
+        const struct nlmsghdr *message;
+        while ((message = ne_next_message(nft->answer, (size_t)size, &at)) != NULL) {
             if (message->nlmsg_type != NLMSG_ERROR || message->nlmsg_seq < batch->first ||
                 mnl_nlmsg_get_payload_len(message) < sizeof(struct nlmsgerr))
                 continue;
@@ -171,9 +172,9 @@ static int ask(struct nft *nft, uint16_t type, uint16_t flags,
         ssize_t size = receive(nft);
         if (size < 0)
             return (int)-size;
-        int left = (int)size;
-        const struct nlmsghdr *message = (const void *)nft->answer;
-        for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+        size_t at = 0;
+        const struct nlmsghdr *message;
+        while ((message = ne_next_message(nft->answer, (size_t)size, &at)) != NULL) {
             if (message->nlmsg_seq != sequence)
                 continue;
             torn |= (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;

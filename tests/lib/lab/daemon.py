@@ -201,6 +201,19 @@ def address(number: int, pool: str = "10.88.0") -> str:
     return str(ipaddress.ip_address(f"{pool}.0") + number)
 
 
+def plug_outside(host: Netns) -> Netns:
+    """Lay a cable from 192.0.2.1, the host, to 192.0.2.2; the host forwards and answers."""
+    outside = Netns.new()
+    host.ip(
+        f"link add out type veth peer name eth0 netns {outside.path}",
+        "addr add 192.0.2.1/24 dev out",
+        "link set out up",
+    )
+    outside.ip("addr add 192.0.2.2/24 dev eth0", "link set eth0 up")
+    host.sysctl(ipv4__ip_forward=1, ipv4__icmp_ratelimit=0)
+    return outside
+
+
 def network_body(
     network: str = NETWORK, pool: str = "10.88.0", length: int = 24, **options: str
 ) -> dict[str, Any]:
