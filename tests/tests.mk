@@ -1,32 +1,58 @@
-# Tests: unit (cmocka), net (namespaces, no engine), engine (a real dockerd), fuzz, bench, lint.
+# Tests: unit (cmocka), net (namespaces, no engine), engine and attack (a real dockerd), fuzz, bench,
+# lint.
 
 PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 UNIT   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-PURE   := $(BASE) $(CORE) $(STATE) $(DRIVER) src/remote/decode.c \
+FORWARDER_PURE := $(addprefix src/forwarder/,arguments.c order.c queries.c querylog.c wanted.c)
+PURE   := $(BASE) $(CORE) $(STATE) $(RESOLVER) $(DECLARED) $(EVENT) $(AUDIT) src/nflog/parse.c \
+	$(DRIVER) src/remote/decode.c \
+	$(FORWARDER_PURE) \
 	src/firewall/iptables/plan.c src/firewall/iptables/tree.c \
-	src/firewall/iptables/compile.c src/firewall/iptables/encode.c
+	src/firewall/iptables/compile.c src/firewall/iptables/encode.c \
+	src/firewall/nftables/fence_compile.c
 
 .SECONDARY:
-.PHONY: check unit net engine attack demo
+.PHONY: check unit net engine upgrade attack demo
 check: deps
 	$(Q)$(MAKE) --no-print-directory unit
 	$(Q)$(MAKE) --no-print-directory net
 	$(Q)$(MAKE) --no-print-directory engine
+	$(Q)$(MAKE) --no-print-directory attack
 
 # Each program prints its own count; one that fails ends the run.
 unit: $(UNIT:%=$(B)/tests/%)
 	$(Q)for t in $^; do $$t || exit 1; done
 
-net: all $(B)/tests/link_probe $(B)/tests/libfault.so
+net: all $(B)/tests/link_probe $(B)/tests/live $(B)/tests/libfault.so $(B)/tests/libintruder.so
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/net
 
 ENGINE_TESTS ?= tests/engine
 engine: plugin all
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) $(ENGINE_TESTS)
 
+# The engine of one Debian release after the other, on one data folder: needs debootstrap(8) and minutes.
+upgrade: plugin all
+	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/upgrade
+
 # Every way around that is known, from real containers: prints the table of docs/threat-model.md.
 attack: plugin all build/tests/attacker
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/attacks
+
+# Both suites on every engine and each backend, and the matrix at the end: more than an hour. See
+# tests/matrix.py for MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less.
+.PHONY: check-engines
+check-engines: plugin all build/tests/attacker
+	$(Q)BUILD=$(CURDIR)/$(B) /usr/bin/python3 tests/matrix.py $(B)/engines-matrix
+
+# What depends on the backend most, with nftables: as much as a run for each change has time for.
+# FIREWALL=nftables with net, engine and attack runs all of it.
+SECOND_NET    := $(patsubst %,tests/net/test_%.py,fence icc repair)
+SECOND_ENGINE := $(patsubst %,tests/engine/test_%.py,icc inbound ipv6 limits plugin policy recovery refused)
+SECOND_ATTACK := "17 or (every and gate)"
+.PHONY: second-backend
+second-backend: all plugin $(B)/tests/live $(B)/tests/libfault.so build/tests/attacker
+	$(Q)export BUILD=$(CURDIR)/$(B) FIREWALL=nftables; \
+		$(PYTEST) $(SECOND_NET) && $(PYTEST) $(SECOND_ENGINE) && $(PYTEST) tests/attacks -k $(SECOND_ATTACK)
 
 # It goes into an image: static, and without sanitizers, whose runtime is not there.
 build/tests/attacker: tests/attacks/attacker.c
@@ -41,15 +67,20 @@ demo: deps
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(call obj,$(PURE))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -ljansson -lnetfilter_log -lmnl -lcmocka
 
 $(B)/tests/link_probe: $(B)/obj/tests/net/link_probe.o $(call obj,$(BASE) $(LINK) src/core/addr.c src/core/names.c)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lmnl
 
-# A library that makes one system call of the daemon fail: see tests/net/fault.c.
-$(B)/tests/libfault.so: tests/net/fault.c
+$(B)/tests/live: tests/net/live.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 -O2 $(WARN) -o $@ $<
+
+# Libraries that make calls of the daemon fail, or make calls in its name: see there.
+$(B)/tests/lib%.so: tests/net/%.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 -O2 $(WARN) -shared -fPIC -o $@ $< -ldl
@@ -83,15 +114,41 @@ fuzz: $(FUZZERS:%=$(B)/fuzz/%)
 	$(Q)for f in $(FUZZERS); do \
 		mkdir -p $(B)/fuzz/corpus/$$f; \
 		$(B)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+			-close_fd_mask=2 \
 			$(B)/fuzz/corpus/$$f tests/fuzz/seeds/$$f || exit 1; done
 
 $(B)/fuzz/%: tests/fuzz/%.c $(PURE) $(LINK)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
 	$(Q)clang $(CPPFLAGS) -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -ljansson -lmnl
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) -ljansson -lnetfilter_log -lmnl
 
+# Figures, tables and plots in build/bench: `make bench BENCH=packets` makes one of them, with
+# BENCH_ROUNDS=N fewer rounds (or more). See tests/bench/figures.py.
+BENCH ?= driver_calls together start_stop packets layers refusals growth
 .PHONY: bench
-bench: all
-	$(Q)mkdir -p $(B)/bench
-	$(Q)BUILD=$(CURDIR)/$(B) /usr/bin/python3 tests/bench/driver_calls.py $(B)/bench
+bench: all plugin $(B)/tests/traffic $(B)/tests/floor
+	$(Q)for b in $(BENCH); do \
+		BUILD=$(CURDIR)/$(B) /usr/bin/python3 tests/bench/$$b.py $(B)/bench || exit 1; done
+
+$(B)/tests/traffic: tests/bench/traffic.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 -O2 $(WARN) -o $@ $<
+
+# The least that a driver can do, made of the daemon's own parts.
+FLOOR := $(BASE) $(CORE) $(LINK) $(HTTP) src/remote/decode.c src/daemon/loop.c src/daemon/socket.c
+$(B)/tests/floor: $(B)/obj/tests/bench/floor.o $(call obj,$(FLOOR))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -Wl,-Bstatic -lmicrohttpd -Wl,-Bdynamic -ljansson -lmnl
+
+# Instructions, which do not depend on the machine: compare with those that are kept, or keep them.
+.PHONY: bench-check bench-keep
+bench-check bench-keep: $(B)/tests/unconfined
+	$(Q)BUILD=$(CURDIR)/$(B) /usr/bin/python3 tests/bench/instructions.py $(if $(filter %keep,$@),--keep)
+
+$(B)/tests/unconfined: $(filter-out %/seccomp.o,$(call obj,$(DAEMON))) $(B)/obj/tests/bench/unconfined.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)

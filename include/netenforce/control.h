@@ -4,6 +4,7 @@
 
 #include <netenforce/driver.h>
 #include <netenforce/http.h>
+#include <netenforce/metrics.h>
 #include <time.h>
 
 struct ne_control {
@@ -11,6 +12,9 @@ struct ne_control {
     struct timespec started; /* CLOCK_MONOTONIC */
     const char *state_dir;
     unsigned mark;
+    struct ne_metrics *metrics;
+    const struct ne_audit *audit;
+    const struct ne_forwarders *names;
 };
 
 /* ne_control_handle() - An ne_http_handler; @context is the struct ne_control. */

@@ -24,6 +24,12 @@ struct ne_network {
     struct ne_prefix gateway4; /* the bridge's address with the pool's length */
     struct ne_prefix gateway6;
     bool internal;
+    bool names_kept;        /* its engine is known not to ask for names from the host's namespace */
+    bool forwarder_up;      /* its name forwarder answers: before that, port 53 stays closed */
+    bool unsaved;           /* its record tells an older state, since writing it failed */
+    bool near;              /* members may reach each other: as of the last ne_model_fence() */
+    bool near_linked;       /* the same, as the bridge was last told */
+    unsigned long revision; /* of the options: 1, and one more with each change */
     struct ne_options options;
 };
 
@@ -35,8 +41,14 @@ struct ne_endpoint {
     struct ne_mac mac;
     bool mac_is_ours; /* made by us: the engine waits for it in CreateEndpoint's answer */
     bool joined;      /* rules and port are wanted in the kernel */
+    bool unsaved;     /* its record tells an older state, since writing it failed */
     char sandbox[NE_SANDBOX_SIZE]; /* SandboxKey of Join; empty if not joined */
-    struct ne_options options;
+    bool lacks_route;       /* a change since Join needs a route that the container was not given */
+    bool quota_reached;     /* since Join; it was told */
+    unsigned long revision; /* as a network's */
+    /* In the model: its own, never NULL. They are kept apart since they are large, and few
+     * endpoints are given any: ne_options_nothing serves all others. */
+    const struct ne_options *options;
 };
 
 /* Owning, sorted arrays of pointers to records that begin with their id. */
@@ -67,7 +79,8 @@ struct ne_endpoint *ne_model_endpoint_at(const struct ne_model *model, size_t po
  */
 bool ne_model_network_position(const struct ne_model *model, const char *id, size_t *position);
 
-/* ne_model_add_network/endpoint() - Add a copy of @record, whose id must be new.
+/* ne_model_add_network/endpoint() - Add a copy of @record, whose id must be new; also of an
+ * endpoint's options, where NULL says nothing.
  * Return: the model's own record, or NULL with NE_NO_MEMORY in @err.
  */
 struct ne_network *ne_model_add_network(struct ne_model *model, const struct ne_network *record,
@@ -75,9 +88,23 @@ struct ne_network *ne_model_add_network(struct ne_model *model, const struct ne_
 struct ne_endpoint *ne_model_add_endpoint(struct ne_model *model, const struct ne_endpoint *record,
                                           struct ne_error *err);
 
+/* ne_model_own_options() - A copy of @options for an endpoint of the model; end it with
+ * ne_model_free_options(). Return: NULL with NE_NO_MEMORY.
+ */
+const struct ne_options *ne_model_own_options(const struct ne_options *options,
+                                              struct ne_error *err);
+void ne_model_free_options(const struct ne_options *options);
+
 /* ne_model_drop_network/endpoint() - Remove and free; an unknown id is nothing to do. */
 void ne_model_drop_network(struct ne_model *model, const char *id);
 void ne_model_drop_endpoint(struct ne_model *model, const char *id);
+
+/* ne_options_check() - Whether @options fit the @network: proxies, name servers and allowances are
+ * of a family that it has, none of them is a neighbour, and lists of names have a forwarder that
+ * reads them. Pure. Return: 0, or -1 with NE_BAD_INPUT.
+ */
+int ne_options_check(const struct ne_network *network, const struct ne_options *options,
+                     struct ne_error *err);
 
 /* ne_network_check() - Whether @network can be added to @model: gateways lie in their
  * pools, proxies are of a family that the network has, MTU fits IPv6, no pool,
@@ -106,16 +133,18 @@ struct ne_options ne_effective_options(const struct ne_network *network,
                                        const struct ne_endpoint *endpoint);
 
 /* ne_model_fence() - Make the fence of the whole model in *@fence (initialised here).
- * Members are the endpoints that are joined.
+ * Members are the endpoints that are joined. Also notes `near` of each network.
  * Return: 0, to be released with ne_fence_free(); or -1 with NE_NO_MEMORY and nothing to release.
  */
 int ne_model_fence(const struct ne_model *model, struct ne_fence *fence, struct ne_error *err);
 
 /* ne_routes() - The destinations that the container reaches by way of the bridge:
- * each proxy address outside of the pools. Without a gateway it needs a static route to them.
- * Writes up to NE_PROXY_MAX addresses, each once. Return: how many.
+ * proxies, name servers and allowances outside of the pools, everything with mode=audit. Without a
+ * gateway it needs a static route to them. Writes up to NE_ROUTES_MAX prefixes, each once. Return:
+ * how many.
  */
+#define NE_ROUTES_MAX (NE_PROXY_MAX + NE_DNS_MAX + 2 * NE_TARGETS_MAX + 4)
 size_t ne_routes(const struct ne_network *network, const struct ne_endpoint *endpoint,
-                 struct ne_addr routes[static NE_PROXY_MAX]);
+                 struct ne_prefix routes[static NE_ROUTES_MAX]);
 
 #endif

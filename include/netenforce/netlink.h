@@ -21,11 +21,14 @@ const struct nlmsghdr *ne_next_message(const char *bytes, size_t size, size_t *a
  */
 int ne_watch_open(int protocol, unsigned groups, const char *what, int *fd, struct ne_error *err);
 
+/* Takes in what a datagram of events tells. */
+typedef void (*ne_watch_note)(void *context, const char *datagram, size_t size);
+
 /* ne_watch_drain() - Read what has come, up to so many datagrams that a flood of events doesn't
  * hold the daemon's loop; what is left stays readable. Only the kernel is believed.
- * Return: whether @is_ours said so of a datagram; true also if the kernel had to leave events out,
- * or if the descriptor fails.
+ * Return: false if the kernel had to leave events out, or if the descriptor fails: anything may
+ * have happened.
  */
-bool ne_watch_drain(int fd, bool (*is_ours)(const char *datagram, size_t size));
+bool ne_watch_drain(int fd, ne_watch_note note, void *context);
 
 #endif

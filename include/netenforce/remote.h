@@ -20,8 +20,30 @@
 
 #include <netenforce/http.h>
 
-/* ne_remote_handle() - An ne_http_handler; @context is the struct ne_driver. */
+struct ne_driver;
+struct ne_turn;
+
+/* Who waits for a turn's answer. */
+struct ne_remote_waiter {
+    struct ne_http_call *call;
+};
+
+/* The calls of one server. */
+struct ne_remote {
+    struct ne_driver *driver;         /* borrowed */
+    struct ne_turn *turns;            /* Joins and Leaves that wait for ne_remote_settle() */
+    struct ne_remote_waiter *waiters; /* of each turn */
+    size_t count;
+};
+
+/* ne_remote_handle() - Answer a call, or put it off, if @request can be: a Join or a Leave, which
+ * waits for those that come with it, so that one commit serves all. @context is a struct
+ * ne_remote; so is ne_remote_settle()'s.
+ */
 void ne_remote_handle(void *context, const struct ne_http_request *request,
                       struct ne_http_response *response);
+
+/* ne_remote_settle() - Answer what was put off, each after its own rules are in force, or gone. */
+void ne_remote_settle(void *context);
 
 #endif

@@ -2,8 +2,9 @@
  *
  * The engine never repeats CreateNetwork for a network that exists, so the
  * driver keeps its own record: one JSON file for each network and each endpoint, in
- * DIR/networks/ID.json and DIR/endpoints/ID.json. A file is written aside, fsynced, renamed, and
- * its folder fsynced: after a crash it holds the old record or the new one.
+ * DIR/networks/ID.json and DIR/endpoints/ID.json. A file is written aside and renamed: after a
+ * crash of the daemon it holds the old record or the new one. A network's is synced, too, with its
+ * folder, and so outlives a power cut; an endpoint's belongs to one boot of the host.
  */
 #ifndef NETENFORCE_STATE_H
 #define NETENFORCE_STATE_H
@@ -14,7 +15,7 @@
 struct ne_store;
 
 struct ne_store_ops {
-    /* save_network/endpoint - Write the record; it is on disk when this returns 0. */
+    /* save_network/endpoint - Write the record: whoever reads it from now on finds the new one. */
     int (*save_network)(struct ne_store *store, const struct ne_network *network,
                         struct ne_error *err);
     int (*save_endpoint)(struct ne_store *store, const struct ne_endpoint *endpoint,

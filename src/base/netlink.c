@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #define DRAIN_MAX     1024
-#define DATAGRAM_SIZE 32768 /* NLMSG_GOODSIZE, the kernel's limit, and more */
+#define BUFFER_SIZE   (4 << 20) /* bytes: some hundred containers that start or end at once */
+#define DATAGRAM_SIZE 32768     /* NLMSG_GOODSIZE, the kernel's limit, and more */
 
 const struct nlmsghdr *ne_next_message(const char *bytes, size_t size, size_t *at) {
     const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)(bytes + *at);
@@ -28,13 +29,16 @@ int ne_watch_open(int protocol, unsigned groups, const char *what, int *fd, stru
         (void)close(fresh);
         return -1;
     }
+    /* Where it is not permitted events are lost sooner, and that is said. */
+    const int size = BUFFER_SIZE;
+    (void)setsockopt(fresh, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
     *fd = fresh;
     return 0;
 }
 
-bool ne_watch_drain(int fd, bool (*is_ours)(const char *datagram, size_t size)) {
+bool ne_watch_drain(int fd, ne_watch_note note, void *context) {
     _Alignas(struct nlmsghdr) char datagram[DATAGRAM_SIZE];
-    bool changed = false;
+    bool whole = true;
     for (int i = 0; i < DRAIN_MAX; i++) {
         struct sockaddr_nl from = {0};
         socklen_t from_size = sizeof(from);
@@ -43,13 +47,13 @@ bool ne_watch_drain(int fd, bool (*is_ours)(const char *datagram, size_t size)) 
         if (size < 0 && errno == EINTR)
             continue;
         if (size < 0 && errno == EAGAIN)
-            return changed;
+            return whole;
         if (size < 0 && errno != ENOBUFS)
-            return true;
+            return false;
         if (size < 0 || (size_t)size > sizeof(datagram))
-            changed = true; /* events were left out, or one was cut */
-        else if (!changed && from.nl_pid == 0)
-            changed = is_ours(datagram, (size_t)size);
+            whole = false; /* events were left out, or one was cut */
+        else if (from.nl_pid == 0)
+            note(context, datagram, (size_t)size);
     }
-    return changed;
+    return whole;
 }

@@ -1,7 +1,8 @@
-/* client.c - the control API, asked with libcurl: see client.h. */
+/* client.c - HTTP over Unix sockets with libcurl: see client.h. */
 #include "client.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,10 @@ static size_t gather(char *piece, size_t one, size_t size, void *context) {
     return more;
 }
 
-static CURLcode fetch(const char *socket, const char *path, struct answer *answer) {
-    char url[256] = "http://netenforce";
+/* request() - @body may be NULL. Return: what libcurl says. */
+static CURLcode request(const char *socket, const char *method, const char *path, const char *body,
+                        struct answer *answer) {
+    char url[CLIENT_PATH_SIZE + 32] = "http://netenforce";
     (void)strncat(url, path, sizeof(url) - strlen(url) - 1);
     CURL *curl = curl_easy_init();
     if (curl == NULL)
@@ -41,6 +44,10 @@ static CURLcode fetch(const char *socket, const char *path, struct answer *answe
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
     if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    if (code == CURLE_OK && body != NULL)
+        code = curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body);
+    if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, gather);
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
@@ -50,9 +57,10 @@ static CURLcode fetch(const char *socket, const char *path, struct answer *answe
     return code;
 }
 
-json_t *client_get(const char *socket, const char *path, struct ne_error *err) {
+static json_t *ask(const char *socket, const char *method, const char *path, const char *body,
+                   struct ne_error *err) {
     struct answer answer = {0};
-    CURLcode code = fetch(socket, path, &answer);
+    CURLcode code = request(socket, method, path, body, &answer);
     if (code != CURLE_OK) {
         free(answer.text);
         (void)ne_fail(err, NE_NOT_FOUND,
@@ -76,4 +84,66 @@ json_t *client_get(const char *socket, const char *path, struct ne_error *err) {
         return NULL;
     }
     return json;
+}
+
+json_t *client_get(const char *socket, const char *path, struct ne_error *err) {
+    return ask(socket, "GET", path, NULL, err);
+}
+
+json_t *client_delete(const char *socket, const char *path, struct ne_error *err) {
+    return ask(socket, "DELETE", path, NULL, err);
+}
+
+/* ask_with() - @body is released. */
+static json_t *ask_with(const char *socket, const char *method, const char *path, json_t *body,
+                        struct ne_error *err) {
+    char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    json_t *answer = NULL;
+    json_decref(body);
+    if (text == NULL)
+        (void)ne_fail(err, NE_NO_MEMORY, "no memory for the request");
+    else
+        answer = ask(socket, method, path, text, err);
+    free(text);
+    return answer;
+}
+
+json_t *client_patch(const char *socket, const char *path, json_t *body, struct ne_error *err) {
+    return ask_with(socket, "PATCH", path, body, err);
+}
+
+json_t *client_post(const char *socket, const char *path, json_t *body, struct ne_error *err) {
+    return ask_with(socket, "POST", path, body, err);
+}
+
+json_t *client_docker(const char *path) {
+    static const char scheme[] = "unix://";
+    const char *host = getenv("DOCKER_HOST");
+    const char *socket = "/var/run/docker.sock";
+    struct answer answer = {0};
+    if (host != NULL && *host != '\0') {
+        if (strncmp(host, scheme, sizeof(scheme) - 1) != 0)
+            return NULL; /* an engine elsewhere has other networks than this host's daemon */
+        socket = host + sizeof(scheme) - 1;
+    }
+    CURLcode code = request(socket, "GET", path, NULL, &answer);
+    json_t *json = code != CURLE_OK || answer.text == NULL
+                       ? NULL
+                       : json_loadb(answer.text, answer.size, 0, NULL);
+    free(answer.text);
+    if (json_is_object(json))
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+int client_path(char out[static CLIENT_PATH_SIZE], const char *before, const char *name,
+                const char *after, struct ne_error *err) {
+    char *escaped = curl_easy_escape(NULL, name, 0);
+    int n = escaped == NULL ? CLIENT_PATH_SIZE
+                            : snprintf(out, CLIENT_PATH_SIZE, "%s%s%s", before, escaped, after);
+    curl_free(escaped);
+    if (n >= CLIENT_PATH_SIZE)
+        return ne_fail(err, NE_BAD_INPUT, "\"%.40s...\" is too long for a name", name);
+    return 0;
 }

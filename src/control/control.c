@@ -1,15 +1,15 @@
 /* control.c - the operator's API: see control.h. */
-#include "../http/json_body.h"
+#include "internal.h"
+#include "view.h"
 
-#include <netenforce/control.h>
+#include <netenforce/event.h>
 #include <netenforce/version.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define JSON_TYPE "application/json"
-
-static void answer_error(struct ne_http_response *response, unsigned status, const char *code,
-                         const char *message) {
+void answer_error(struct ne_http_response *response, unsigned status, const char *code,
+                  const char *message) {
     json_body_write(response, status, JSON_TYPE,
                     json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", message));
 }
@@ -32,81 +32,13 @@ static unsigned status_of(enum ne_code code) {
     return 500;
 }
 
-/* prefix_json/addr_json() - Text, or null where absent. */
-static json_t *prefix_json(const struct ne_prefix *prefix) {
-    char text[NE_PREFIX_TEXT];
-    return prefix->addr.family == NE_NONE ? json_null()
-                                          : json_string(ne_prefix_format(prefix, text));
+void answer_failure(struct ne_http_response *response, const struct ne_error *err) {
+    answer_error(response, status_of(err->code), ne_code_name(err->code), err->text);
 }
 
-static json_t *addr_json(const struct ne_addr *addr) {
-    char text[NE_ADDR_TEXT];
-    return addr->family == NE_NONE ? json_null() : json_string(ne_addr_format(addr, text));
-}
-
-/* proxies_json() - Proxies with the address that is meant where none was written. */
-static json_t *proxies_json(const struct ne_network *network, const struct ne_options *options) {
-    json_t *list = json_array();
-    for (unsigned i = 0; i < options->proxy_count; i++) {
-        struct ne_options one = {.proxy_count = 1, .proxy = {options->proxy[i]}};
-        const struct ne_addr *bridge[] = {&network->gateway4.addr, &network->gateway6.addr};
-        bool written = one.proxy[0].addr.family != NE_NONE;
-        char text[NE_PROXY_LIST_TEXT];
-        for (size_t k = 0; k < 2; k++) {
-            if (!written && bridge[k]->family == NE_NONE)
-                continue;
-            if (!written)
-                one.proxy[0].addr = *bridge[k];
-            (void)json_array_append_new(list, json_string(ne_options_format_proxy(&one, text)));
-            if (written)
-                break;
-        }
-    }
-    return list;
-}
-
-static json_t *policy_json(const struct ne_network *network, const struct ne_options *options) {
-    return json_pack("{s:o, s:s}", "proxy", proxies_json(network, options), "refuse",
-                     ne_refuse_name(options->refuse));
-}
-
-static size_t endpoints_of(const struct ne_model *model, const char *network) {
-    size_t count = 0;
-    for (size_t i = 0; i < model->endpoints.count; i++)
-        count += strcmp(ne_model_endpoint_at(model, i)->network, network) == 0;
-    return count;
-}
-
-static json_t *network_json(const struct ne_model *model, const struct ne_network *network) {
-    const struct ne_options options = ne_effective_options(network, NULL);
-    char mac[NE_MAC_TEXT];
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:I}", "id", network->id,
-                     "bridge", network->bridge, "mac", ne_mac_format(&network->mac, mac), "pool4",
-                     prefix_json(&network->pool4), "gateway4", prefix_json(&network->gateway4),
-                     "pool6", prefix_json(&network->pool6), "gateway6",
-                     prefix_json(&network->gateway6), "internal", network->internal, "policy",
-                     policy_json(network, &options), "endpoints",
-                     (json_int_t)endpoints_of(model, network->id));
-}
-
-static json_t *endpoint_json(const struct ne_model *model, const struct ne_endpoint *endpoint) {
-    const struct ne_network *network = ne_model_network(model, endpoint->network);
-    char mac[NE_MAC_TEXT];
-    char port[NE_IFNAME_SIZE];
-    json_t *policy = NULL;
-    if (network != NULL) {
-        struct ne_options options = ne_effective_options(network, endpoint);
-        policy = policy_json(network, &options);
-    }
-    bool own = endpoint->options.has_proxy || endpoint->options.has_refuse;
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:b, s:s, s:b, s:o*}", "id", endpoint->id,
-                     "network", endpoint->network, "interface", ne_port_name(endpoint->id, port),
-                     "addr4", addr_json(&endpoint->addr4), "addr6", addr_json(&endpoint->addr6),
-                     "mac", ne_mac_format(&endpoint->mac, mac), "joined", endpoint->joined,
-                     "sandbox", endpoint->sandbox, "own_policy", own, "policy", policy);
-}
-
-static void get_status(struct ne_control *control, struct ne_http_response *response) {
+static void get_status(struct ne_control *control, const struct ne_http_request *request,
+                       struct ne_http_response *response) {
+    (void)request;
     struct ne_driver *driver = control->driver;
     struct ne_firewall_report report = {0};
     struct ne_error err = {0};
@@ -121,19 +53,23 @@ static void get_status(struct ne_control *control, struct ne_http_response *resp
                       : driver->unsettled  ? "a repair has not succeeded yet: see the log"
                       : report.differences ? report.first
                                            : "";
-    json_body_write(response, 200, JSON_TYPE,
-                    json_pack("{s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:{s:b, s:I, s:s}}",
-                              "version", NE_VERSION, "pid", (json_int_t)getpid(), "uptime_seconds",
-                              (json_int_t)(now.tv_sec - control->started.tv_sec), "firewall",
-                              firewall, "mark", (json_int_t)control->mark, "state_directory",
-                              control->state_dir, "networks",
-                              (json_int_t)driver->model.networks.count, "endpoints",
-                              (json_int_t)driver->model.endpoints.count, "repairs",
-                              (json_int_t)driver->repairs, "enforcement", "in_place", in_place,
-                              "differences", (json_int_t)report.differences, "why", why));
+    json_body_write(
+        response, 200, JSON_TYPE,
+        json_pack("{s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:{s:b, s:I, s:s}, s:o}",
+                  "version", NE_VERSION, "pid", (json_int_t)getpid(), "uptime_seconds",
+                  (json_int_t)(now.tv_sec - control->started.tv_sec), "firewall", firewall, "mark",
+                  (json_int_t)control->mark, "state_directory", control->state_dir, "networks",
+                  (json_int_t)driver->model.networks.count, "endpoints",
+                  (json_int_t)driver->model.endpoints.count, "repairs", (json_int_t)driver->repairs,
+                  "retired_ports", (json_int_t)driver->retired, "event_history_bytes",
+                  (json_int_t)ne_events_kept(), "enforcement", "in_place", in_place, "differences",
+                  (json_int_t)report.differences, "why", why, "multi_homed",
+                  multi_homed_json(driver)));
 }
 
-static void get_networks(struct ne_control *control, struct ne_http_response *response) {
+static void get_networks(struct ne_control *control, const struct ne_http_request *request,
+                         struct ne_http_response *response) {
+    (void)request;
     const struct ne_model *model = &control->driver->model;
     json_t *list = json_array();
     for (size_t i = 0; i < model->networks.count; i++)
@@ -141,73 +77,140 @@ static void get_networks(struct ne_control *control, struct ne_http_response *re
     json_body_write(response, 200, JSON_TYPE, json_pack("{s:o}", "networks", list));
 }
 
-static void get_endpoints(struct ne_control *control, struct ne_http_response *response) {
+static void get_endpoints(struct ne_control *control, const struct ne_http_request *request,
+                          struct ne_http_response *response) {
+    (void)request;
     const struct ne_model *model = &control->driver->model;
     json_t *list = json_array();
-    for (size_t i = 0; i < model->endpoints.count; i++)
-        (void)json_array_append_new(list, endpoint_json(model, ne_model_endpoint_at(model, i)));
+    json_t *uses = uses_json(control->driver);
+    for (size_t i = 0; i < model->endpoints.count; i++) {
+        const struct ne_endpoint *endpoint = ne_model_endpoint_at(model, i);
+        json_t *object = endpoint_json(control->driver, endpoint);
+        json_t *use = json_object_get(uses, endpoint->id);
+        if (use != NULL)
+            (void)json_object_set(object, "use", use);
+        (void)json_array_append_new(list, object);
+    }
+    json_decref(uses);
     json_body_write(response, 200, JSON_TYPE, json_pack("{s:o}", "endpoints", list));
 }
 
-/* get_network() - By its id or the only network whose id begins so, as the engine's commands do. */
 static void get_network(struct ne_control *control, const char *id,
-                        struct ne_http_response *response) {
+                        const struct ne_http_request *request, struct ne_http_response *response) {
     const struct ne_model *model = &control->driver->model;
-    const struct ne_network *found = NULL;
-    for (size_t i = 0; i < model->networks.count && *id != '\0'; i++) {
-        const struct ne_network *network = ne_model_network_at(model, i);
-        if (strncmp(network->id, id, strlen(id)) != 0)
-            continue;
-        if (found != NULL) {
-            answer_error(response, status_of(NE_BAD_INPUT), ne_code_name(NE_BAD_INPUT),
-                         "several networks have an id that begins so: give more of it");
-            return;
-        }
-        found = network;
-    }
-    if (found == NULL)
-        answer_error(response, status_of(NE_NOT_FOUND), ne_code_name(NE_NOT_FOUND),
-                     "no network has this id");
+    struct ne_error err;
+    (void)request;
+    const struct ne_network *network = find_network(model, id, &err);
+    if (network == NULL)
+        answer_failure(response, &err);
     else
-        json_body_write(response, 200, JSON_TYPE, network_json(model, found));
+        json_body_write(response, 200, JSON_TYPE, network_json(model, network));
 }
 
-static void get_health(struct ne_control *control, struct ne_http_response *response) {
+static void get_endpoint(struct ne_control *control, const char *id,
+                         const struct ne_http_request *request, struct ne_http_response *response) {
+    struct ne_error err;
+    (void)request;
+    const struct ne_endpoint *endpoint = find_endpoint(&control->driver->model, id, &err);
+    if (endpoint == NULL)
+        answer_failure(response, &err);
+    else
+        json_body_write(response, 200, JSON_TYPE, endpoint_json(control->driver, endpoint));
+}
+
+static void get_health(struct ne_control *control, const struct ne_http_request *request,
+                       struct ne_http_response *response) {
+    (void)request;
     (void)control;
     json_body_write(response, 200, JSON_TYPE, json_pack("{s:s}", "status", "ok"));
 }
 
+static void get_metrics(struct ne_control *control, const struct ne_http_request *request,
+                        struct ne_http_response *response) {
+    (void)request;
+    response->body = ne_metrics_write(control->metrics, control->driver, control->audit,
+                                      control->names, &response->size);
+    response->status = 200;
+    response->type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
 static const struct {
     const char *path;
-    void (*get)(struct ne_control *control, struct ne_http_response *response);
+    void (*get)(struct ne_control *control, const struct ne_http_request *request,
+                struct ne_http_response *response);
 } resources[] = {
-    {"/v1/status", get_status},
-    {"/v1/networks", get_networks},
-    {"/v1/endpoints", get_endpoints},
-    {"/healthz", get_health},
+    {"/v1/status", get_status}, {"/v1/networks", get_networks}, {"/v1/endpoints", get_endpoints},
+    {"/v1/events", get_events}, {"/metrics", get_metrics},      {"/healthz", get_health},
 };
+
+/* What lies below a network or an endpoint: PREFIX ID SUFFIX. A suffix that ends with '/' takes
+ * what follows it as the last argument of the path. */
+static const struct {
+    const char *method;
+    const char *prefix;
+    const char *suffix;
+    void (*handle)(struct ne_control *control, const char *id,
+                   const struct ne_http_request *request, struct ne_http_response *response);
+} items[] = {
+    {"GET", "/v1/networks/", "", get_network},
+    {"GET", "/v1/endpoints/", "", get_endpoint},
+    {"PATCH", "/v1/networks/", "/policy", patch_network_policy},
+    {"PATCH", "/v1/endpoints/", "/policy", patch_endpoint_policy},
+    {"PATCH", "/v1/networks/", "/policy/check", patch_network_policy},
+    {"PATCH", "/v1/endpoints/", "/policy/check", patch_endpoint_policy},
+    {"GET", "/v1/endpoints/", "/explain/", get_explanation},
+    {"POST", "/v1/networks/", "/probes", post_probe},
+    {"DELETE", "/v1/probes/", "", delete_probe},
+};
+
+/* item_id() - The id between @prefix and @suffix. Return: whether @path is of that form. */
+static bool item_id(const char *path, const char *prefix, const char *suffix,
+                    char id[static NE_ID_SIZE]) {
+    if (strncmp(path, prefix, strlen(prefix)) != 0)
+        return false;
+    path += strlen(prefix);
+    size_t length = strcspn(path, "/");
+    bool open_ended = strlen(suffix) > 0 && suffix[strlen(suffix) - 1] == '/';
+    if (length == 0 || length >= NE_ID_SIZE ||
+        (open_ended ? strncmp(path + length, suffix, strlen(suffix)) != 0
+                    : strcmp(path + length, suffix) != 0))
+        return false;
+    memcpy(id, path, length);
+    id[length] = '\0';
+    return true;
+}
+
+static void refuse_method(struct ne_http_response *response, const char *accepted) {
+    char text[64];
+    (void)snprintf(text, sizeof(text), "accepted is %s", accepted);
+    answer_error(response, 405, "method", text);
+}
 
 void ne_control_handle(void *context, const struct ne_http_request *request,
                        struct ne_http_response *response) {
-    static const char network_path[] = "/v1/networks/";
     struct ne_control *control = context;
-    bool is_get = strcmp(request->method, "GET") == 0;
-
+    const char *accepted = NULL;
     for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
         if (strcmp(request->path, resources[i].path) != 0)
             continue;
-        if (is_get)
-            resources[i].get(control, response);
+        if (strcmp(request->method, "GET") == 0)
+            resources[i].get(control, request, response);
         else
-            answer_error(response, 405, "method", "accepted is GET");
+            refuse_method(response, "GET");
         return;
     }
-    if (strncmp(request->path, network_path, sizeof(network_path) - 1) == 0) {
-        if (is_get)
-            get_network(control, request->path + sizeof(network_path) - 1, response);
-        else
-            answer_error(response, 405, "method", "accepted is GET");
+    for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+        char id[NE_ID_SIZE];
+        if (!item_id(request->path, items[i].prefix, items[i].suffix, id))
+            continue;
+        accepted = items[i].method;
+        if (strcmp(request->method, accepted) != 0)
+            continue;
+        items[i].handle(control, id, request, response);
         return;
     }
-    answer_error(response, 404, ne_code_name(NE_NOT_FOUND), "unknown path");
+    if (accepted != NULL)
+        refuse_method(response, accepted);
+    else
+        answer_error(response, 404, ne_code_name(NE_NOT_FOUND), "unknown path");
 }

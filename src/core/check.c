@@ -33,8 +33,8 @@ static int check_family(const struct ne_prefix *pool, const struct ne_prefix *ga
 /* check_proxies() - A container can reach a proxy only over a family that its network has. */
 static int check_proxies(const struct ne_network *network, const struct ne_options *options,
                          struct ne_error *err) {
-    for (unsigned i = 0; i < options->proxy_count; i++) {
-        const struct ne_addr *addr = &options->proxy[i].addr;
+    for (unsigned i = 0; i < options->proxy.count; i++) {
+        const struct ne_addr *addr = &options->proxy.items[i].addr;
         char text[NE_ADDR_TEXT];
         ne_addr_format(addr, text);
         if (addr->family == NE_V4 && network->pool4.addr.family == NE_NONE)
@@ -45,6 +45,66 @@ static int check_proxies(const struct ne_network *network, const struct ne_optio
                            "option proxy: %s is IPv6, but the network has none: create it with "
                            "--ipv6 and a --subnet of that family",
                            text);
+    }
+    return 0;
+}
+
+/* check_names() - As a proxy's, a name server's family must be the network's, and a neighbour can
+ * be none. Lists of names are read by the forwarder: nobody would read them with other servers. */
+static int check_names(const struct ne_network *network, const struct ne_options *options,
+                       struct ne_error *err) {
+    for (unsigned i = 0; options->has_dns && i < options->dns.count; i++) {
+        const struct ne_addr *addr = &options->dns.servers[i];
+        bool v6 = addr->family == NE_V6;
+        const struct ne_prefix *pool = v6 ? &network->pool6 : &network->pool4;
+        const struct ne_addr *bridge = v6 ? &network->gateway6.addr : &network->gateway4.addr;
+        char text[NE_ADDR_TEXT];
+        char pool_text[NE_PREFIX_TEXT];
+        if (pool->addr.family == NE_NONE)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option dns: %s is IPv%d, but the network has none: create it with a "
+                           "--subnet of that family",
+                           ne_addr_format(addr, text), v6 ? 6 : 4);
+        if (ne_prefix_contains(pool, addr) && !ne_addr_equal(addr, bridge))
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option dns: %s lies in the network's own pool %s, where only the "
+                           "bridge's address can be a name server",
+                           ne_addr_format(addr, text), ne_prefix_format(pool, pool_text));
+    }
+    if (options->has_dns && options->dns.kind == NE_DNS_SERVERS &&
+        (options->has_dns_allow || options->has_dns_deny))
+        return ne_fail(err, NE_BAD_INPUT,
+                       "option %s: names are judged with dns=log alone, and servers that dns names "
+                       "would be asked past it: set dns=log, or leave the list out",
+                       options->has_dns_allow ? "dns_allow" : "dns_deny");
+    return 0;
+}
+
+/* check_allowed() - An allowance must be of a family that the network has, and not about a
+ * neighbour: what goes from port to port never comes to the rules. */
+static int check_allowed(const struct ne_network *network, const struct ne_options *options,
+                         struct ne_error *err) {
+    for (size_t i = 0; options->has_allow && i < options->allow.count; i++) {
+        const struct ne_target *target = &options->allow.items[i];
+        const struct ne_prefix *to = &target->to;
+        bool v6 = to->addr.family == NE_V6;
+        const struct ne_prefix *pool = v6 ? &network->pool6 : &network->pool4;
+        const struct ne_addr *bridge = v6 ? &network->gateway6.addr : &network->gateway4.addr;
+        char text[NE_TARGET_TEXT];
+        char pool_text[NE_PREFIX_TEXT];
+        if (pool->addr.family == NE_NONE)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option allow: %s is IPv%d, but the network has none: create it with a "
+                           "--subnet of that family",
+                           ne_target_format(target, text), v6 ? 6 : 4);
+        bool is_bridge =
+            to->len == ne_addr_bits(to->addr.family) && ne_addr_equal(&to->addr, bridge);
+        if (!is_bridge && to->len >= pool->len && ne_prefix_contains(pool, &to->addr))
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option allow: %s lies in the network's own pool %s, where only the "
+                           "bridge's address can be allowed: icc=true is what lets containers of "
+                           "one network reach each other",
+                           ne_target_format(target, text), ne_prefix_format(pool, pool_text));
     }
     return 0;
 }
@@ -61,6 +121,13 @@ static int check_pool_is_free(const struct ne_network *other, const struct ne_pr
                    other->id);
 }
 
+int ne_options_check(const struct ne_network *network, const struct ne_options *options,
+                     struct ne_error *err) {
+    if (check_proxies(network, options, err) < 0 || check_names(network, options, err) < 0)
+        return -1;
+    return check_allowed(network, options, err);
+}
+
 int ne_network_check(const struct ne_model *model, const struct ne_network *network,
                      struct ne_error *err) {
     if (network->pool4.addr.family == NE_NONE && network->pool6.addr.family == NE_NONE)
@@ -69,7 +136,7 @@ int ne_network_check(const struct ne_model *model, const struct ne_network *netw
                        "driver");
     if (check_family(&network->pool4, &network->gateway4, "IPv4", err) < 0 ||
         check_family(&network->pool6, &network->gateway6, "IPv6", err) < 0 ||
-        check_proxies(network, &network->options, err) < 0)
+        ne_options_check(network, &network->options, err) < 0)
         return -1;
     if (network->options.has_mtu && network->options.mtu < 1280 &&
         network->pool6.addr.family != NE_NONE)
@@ -123,7 +190,7 @@ int ne_endpoint_check(const struct ne_model *model, const struct ne_network *net
         return ne_fail(err, NE_BAD_INPUT, "endpoint %.*s has no address", SHORT_ID, endpoint->id);
     if (check_address(&endpoint->addr4, &network->pool4, &network->gateway4, err) < 0 ||
         check_address(&endpoint->addr6, &network->pool6, &network->gateway6, err) < 0 ||
-        check_proxies(network, &endpoint->options, err) < 0)
+        ne_options_check(network, endpoint->options, err) < 0)
         return -1;
 
     char mac[NE_MAC_TEXT];

@@ -14,20 +14,42 @@ void ne_fence_free(struct ne_fence *fence) {
     for (size_t i = 0; i < fence->policy_count; i++)
         free(fence->policies[i].rules);
     free(fence->policies);
+    free(fence->meters);
     free(fence->members);
     free(fence->bridges);
+    free(fence->near);
+    free(fence->insides);
     ne_fence_init(fence);
 }
 
-int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_error *err) {
-    void *room = ne_grow(fence->bridges, fence->bridge_count, sizeof(*fence->bridges), err);
+static int add_name(char (**names)[NE_IFNAME_SIZE], size_t *count, const char *name,
+                    struct ne_error *err) {
+    void *room = ne_grow(*names, *count, sizeof(**names), err);
     if (room == NULL)
         return -1;
-    fence->bridges = room;
-    char *slot = fence->bridges[fence->bridge_count];
+    *names = room;
+    char *slot = (*names)[*count];
     memset(slot, 0, NE_IFNAME_SIZE);
-    memcpy(slot, bridge, strnlen(bridge, NE_IFNAME_SIZE - 1));
-    fence->bridge_count++;
+    memcpy(slot, name, strnlen(name, NE_IFNAME_SIZE - 1));
+    (*count)++;
+    return 0;
+}
+
+int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_error *err) {
+    return add_name(&fence->bridges, &fence->bridge_count, bridge, err);
+}
+
+int ne_fence_add_near(struct ne_fence *fence, const char *bridge, struct ne_error *err) {
+    return add_name(&fence->near, &fence->near_count, bridge, err);
+}
+
+int ne_fence_add_inside(struct ne_fence *fence, const struct ne_inside *inside,
+                        struct ne_error *err) {
+    void *room = ne_grow(fence->insides, fence->inside_count, sizeof(*fence->insides), err);
+    if (room == NULL)
+        return -1;
+    fence->insides = room;
+    fence->insides[fence->inside_count++] = *inside;
     return 0;
 }
 
@@ -42,6 +64,15 @@ int ne_fence_add_policy(struct ne_fence *fence, const char *id, enum ne_verdict 
     memcpy(slot->id, id, strnlen(id, NE_ID_SIZE - 1));
     fence->policy_count++;
     *policy = slot;
+    return 0;
+}
+
+int ne_fence_add_meter(struct ne_fence *fence, const struct ne_meter *meter, struct ne_error *err) {
+    void *room = ne_grow(fence->meters, fence->meter_count, sizeof(*fence->meters), err);
+    if (room == NULL)
+        return -1;
+    fence->meters = room;
+    fence->meters[fence->meter_count++] = *meter;
     return 0;
 }
 
@@ -102,32 +133,77 @@ static bool is_bridge_of_ours(const struct ne_fence *fence, const char *interfac
     return false;
 }
 
+static bool leads_inside(const struct ne_fence *fence, const struct ne_addr *to) {
+    for (size_t i = 0; i < fence->inside_count; i++) {
+        if (ne_prefix_contains(&fence->insides[i].pool, to))
+            return !ne_addr_equal(&fence->insides[i].bridge, to);
+    }
+    return false;
+}
+
+const struct ne_member *ne_fence_member(const struct ne_fence *fence, const struct ne_addr *addr) {
+    const struct ne_member wanted = {.addr = *addr};
+    if (fence->member_count == 0)
+        return NULL;
+    return bsearch(&wanted, fence->members, fence->member_count, sizeof(*fence->members),
+                   by_address);
+}
+
+/* holds() - Whether @rule is about @packet, which came in on a bridge of ours. */
+static bool holds(const struct ne_fence *fence, const struct ne_rule *rule,
+                  const struct ne_packet *packet) {
+    if (!ne_rule_matches(rule, packet))
+        return false;
+    if (rule->kind != NE_RULE_NEIGHBOUR)
+        return true;
+    const struct ne_member *neighbour = ne_fence_member(fence, &packet->to);
+    return neighbour != NULL && neighbour->icc && strcmp(neighbour->bridge, packet->interface) == 0;
+}
+
+/* judge() - What @policy says of a true member's @packet: rules 2, 3, 5 and 6. */
+static struct ne_judgement judge(const struct ne_fence *fence, const struct ne_policy *policy,
+                                 const struct ne_packet *packet) {
+    struct ne_judgement judgement = {
+        .verdict = policy->otherwise, .reason = "policy", .policy = policy};
+    for (size_t i = 0; i < policy->rule_count && judgement.rule == NULL; i++) {
+        if (holds(fence, &policy->rules[i], packet))
+            judgement.rule = &policy->rules[i];
+    }
+    const enum ne_rule_kind kind = judgement.rule != NULL ? judgement.rule->kind : NE_RULE_PLAIN;
+    if (judgement.rule != NULL)
+        judgement.verdict = judgement.rule->verdict;
+    if (judgement.rule != NULL && judgement.rule->option == NULL)
+        judgement.rule = NULL;
+    if (kind == NE_RULE_INSIDE) {
+        judgement.reason = "into-network";
+        return judgement;
+    }
+    judgement.audited = policy->audit && judgement.verdict != NE_PASS;
+    judgement.replies = policy->inbound && judgement.verdict != NE_PASS && !judgement.audited &&
+                        judgement.rule == NULL;
+    if (judgement.verdict == NE_PASS)
+        judgement.reason = "allowed";
+    else if (judgement.audited)
+        judgement.verdict = NE_PASS;
+    if (judgement.verdict == NE_PASS && kind != NE_RULE_NEIGHBOUR &&
+        leads_inside(fence, &packet->to)) {
+        judgement.verdict = NE_REJECT;
+        judgement.reason = "into-network";
+        judgement.audited = false;
+    }
+    return judgement;
+}
+
 struct ne_judgement ne_fence_verdict(const struct ne_fence *fence, const struct ne_packet *packet) {
     if (strncmp(packet->interface, NE_PORT_PREFIX, strlen(NE_PORT_PREFIX)) == 0)
         return (struct ne_judgement){.verdict = NE_DROP, .reason = "port"};
     if (!is_bridge_of_ours(fence, packet->interface))
         return (struct ne_judgement){.verdict = NE_PASS, .reason = "not-ours"};
 
-    const struct ne_member wanted = {.addr = packet->from};
-    const struct ne_member *member = NULL;
-    if (fence->member_count > 0)
-        member = bsearch(&wanted, fence->members, fence->member_count, sizeof(*fence->members),
-                         by_address);
+    const struct ne_member *member = ne_fence_member(fence, &packet->from);
     if (member == NULL || strcmp(member->bridge, packet->interface) != 0 ||
         !ne_mac_equal(&member->mac, &packet->mac))
         return (struct ne_judgement){.verdict = NE_DROP, .reason = "source"};
 
-    const struct ne_policy *policy = &fence->policies[member->policy];
-    for (size_t i = 0; i < policy->rule_count; i++) {
-        const struct ne_rule *rule = &policy->rules[i];
-        if (ne_rule_matches(rule, packet))
-            return (struct ne_judgement){
-                .verdict = rule->verdict,
-                .reason = rule->verdict == NE_PASS ? "allowed" : "policy",
-                .policy = policy,
-                .rule = rule,
-            };
-    }
-    return (struct ne_judgement){
-        .verdict = policy->otherwise, .reason = "policy", .policy = policy};
+    return judge(fence, &fence->policies[member->policy], packet);
 }

@@ -8,6 +8,26 @@ void ne_model_init(struct ne_model *model) {
     *model = (struct ne_model){0};
 }
 
+const struct ne_options *ne_model_own_options(const struct ne_options *options,
+                                              struct ne_error *err) {
+    if (options == NULL || ne_options_equal(options, &ne_options_nothing))
+        return &ne_options_nothing;
+    struct ne_options *own = malloc(sizeof(*own));
+    if (own == NULL)
+        (void)ne_fail(err, NE_NO_MEMORY, "no memory for options");
+    else
+        *own = *options;
+    return own;
+}
+
+void ne_model_free_options(const struct ne_options *options) {
+    void *own;
+    if (options == &ne_options_nothing)
+        return;
+    memcpy(&own, &options, sizeof(own)); /* it was made here, and is constant to others alone */
+    free(own);
+}
+
 static void index_free(struct ne_index *index) {
     for (size_t i = 0; i < index->count; i++)
         free(index->items[i]);
@@ -16,6 +36,8 @@ static void index_free(struct ne_index *index) {
 }
 
 void ne_model_free(struct ne_model *model) {
+    for (size_t i = 0; i < model->endpoints.count; i++)
+        ne_model_free_options(ne_model_endpoint_at(model, i)->options);
     index_free(&model->networks);
     index_free(&model->endpoints);
 }
@@ -116,7 +138,14 @@ struct ne_network *ne_model_add_network(struct ne_model *model, const struct ne_
 
 struct ne_endpoint *ne_model_add_endpoint(struct ne_model *model, const struct ne_endpoint *record,
                                           struct ne_error *err) {
-    return index_add(&model->endpoints, record, sizeof(*record), err);
+    struct ne_endpoint own = *record;
+    own.options = ne_model_own_options(record->options, err);
+    if (own.options == NULL)
+        return NULL;
+    struct ne_endpoint *added = index_add(&model->endpoints, &own, sizeof(own), err);
+    if (added == NULL)
+        ne_model_free_options(own.options);
+    return added;
 }
 
 void ne_model_drop_network(struct ne_model *model, const char *id) {
@@ -124,5 +153,10 @@ void ne_model_drop_network(struct ne_model *model, const char *id) {
 }
 
 void ne_model_drop_endpoint(struct ne_model *model, const char *id) {
+    const struct ne_endpoint *endpoint = ne_model_endpoint(model, id);
+    if (endpoint == NULL)
+        return;
+    const struct ne_options *options = endpoint->options;
     index_drop(&model->endpoints, id);
+    ne_model_free_options(options);
 }

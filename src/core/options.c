@@ -1,229 +1,183 @@
-/* options.c - the grammar of the driver's options: see options.h. */
-#include <netenforce/options.h>
+/* options.c - the driver's options by their keys: see options.h. */
+#include "option_values.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#define SHOWN 80 /* most characters of a value that an error repeats */
-
-#define PROXY_FORM                                                                                 \
-    "[ADDR:]PORT, several with commas or spaces: 8080, 192.0.2.1:3128, [2001:db8::1]:8080"
-
-/* Keys of docs/interface.md that a later version brings. */
-static const char *const not_yet[] = {"dns",  "allow", "deny",      "icc",   "inbound",
-                                      "mode", "rate",  "conn_rate", "quota", "log"};
-
-static int bad_value(struct ne_error *err, const char *key, const char *value,
-                     const char *accepted) {
-    return ne_fail(err, NE_BAD_INPUT, "option %s: \"%.*s\" is not accepted; accepted is %s", key,
-                   SHOWN, value, accepted);
-}
-
-/* parse_number() - Decimal digits alone, from @low to @high. */
-static bool parse_number(const char *text, unsigned low, unsigned high, unsigned *number) {
-    size_t count = strlen(text);
-    if (count < 1 || count > 7 || strspn(text, "0123456789") != count)
-        return false;
-    unsigned value = 0;
-    for (const char *d = text; *d != '\0'; d++)
-        value = value * 10 + (unsigned)(*d - '0');
-    if (value < low || value > high)
-        return false;
-    *number = value;
-    return true;
-}
-
-/* parse_one_proxy() - PORT, A.B.C.D:PORT or [V6]:PORT. */
-static bool parse_one_proxy(char *item, struct ne_proxy *proxy) {
-    struct ne_proxy parsed = {0};
-    char *port = item;
-
-    if (item[0] == '[') {
-        char *end = strchr(item, ']');
-        if (end == NULL || end[1] != ':')
-            return false;
-        *end = '\0';
-        if (!ne_addr_parse(item + 1, &parsed.addr) || parsed.addr.family != NE_V6)
-            return false;
-        port = end + 2;
-    } else {
-        char *colon = strchr(item, ':');
-        if (colon != NULL) {
-            *colon = '\0';
-            if (!ne_addr_parse(item, &parsed.addr) || parsed.addr.family != NE_V4)
-                return false;
-            port = colon + 1;
-        }
-    }
-    if (parsed.addr.family != NE_NONE && !ne_addr_is_host(&parsed.addr))
-        return false;
-
-    unsigned number = 0;
-    if (!parse_number(port, 1, 65535, &number))
-        return false;
-    parsed.port = (uint16_t)number;
-    *proxy = parsed;
-    return true;
-}
-
-static bool same_proxy(const struct ne_proxy *a, const struct ne_proxy *b) {
-    return a->port == b->port && ne_addr_equal(&a->addr, &b->addr);
-}
-
-static int set_proxy(struct ne_options *options, const char *key, const char *value,
-                     struct ne_error *err) {
-    options->proxy_count = 0;
-    const char *rest = value;
-    for (;;) {
-        rest += strspn(rest, ", \t");
-        size_t length = strcspn(rest, ", \t");
-        if (length == 0)
-            return 0;
-
-        char item[NE_ADDR_TEXT + 9];
-        struct ne_proxy proxy;
-        if (length >= sizeof(item))
-            return bad_value(err, key, value, PROXY_FORM);
-        memcpy(item, rest, length);
-        item[length] = '\0';
-        rest += length;
-        if (!parse_one_proxy(item, &proxy))
-            return bad_value(err, key, value, PROXY_FORM);
-
-        bool known = false;
-        for (unsigned i = 0; i < options->proxy_count; i++)
-            known = known || same_proxy(&options->proxy[i], &proxy);
-        if (known)
-            continue;
-        if (options->proxy_count == NE_PROXY_MAX)
-            return ne_fail(err, NE_BAD_INPUT, "option %s: more than %d proxies; accepted are %d",
-                           key, NE_PROXY_MAX, NE_PROXY_MAX);
-        options->proxy[options->proxy_count++] = proxy;
-    }
-}
-
-static int set_refuse(struct ne_options *options, const char *key, const char *value,
-                      struct ne_error *err) {
-    if (strcasecmp(value, "reject") == 0)
-        options->refuse = NE_REFUSE_REJECT;
-    else if (strcasecmp(value, "drop") == 0)
-        options->refuse = NE_REFUSE_DROP;
-    else
-        return bad_value(err, key, value, "reject or drop");
-    return 0;
-}
-
-static int set_mtu(struct ne_options *options, const char *key, const char *value,
-                   struct ne_error *err) {
-    if (!parse_number(value, NE_MTU_MIN, NE_MTU_MAX, &options->mtu))
-        return bad_value(err, key, value, "a number of bytes from 68 to 65535");
-    return 0;
-}
-
-static int set_bridge(struct ne_options *options, const char *key, const char *value,
-                      struct ne_error *err) {
-    static const char accepted[] =
-        "an interface name of 1 to 15 printable characters without blanks, '/', ':' and '+', "
-        "that does not begin with nv- or nc-";
-    if (!ne_ifname_valid(value) || strncmp(value, NE_PORT_PREFIX, strlen(NE_PORT_PREFIX)) == 0 ||
-        strncmp(value, NE_PEER_PREFIX, strlen(NE_PEER_PREFIX)) == 0)
-        return bad_value(err, key, value, accepted);
-    memcpy(options->bridge, value, strlen(value) + 1);
-    return 0;
-}
-
-struct option {
-    const char *key;
-    size_t has; /* offset of its presence bit in struct ne_options */
-    bool for_endpoints;
-    int (*set)(struct ne_options *options, const char *key, const char *value,
-               struct ne_error *err);
-};
-
-static const struct option known_options[] = {
-    {"proxy", offsetof(struct ne_options, has_proxy), true, set_proxy},
-    {"refuse", offsetof(struct ne_options, has_refuse), true, set_refuse},
-    {"com.docker.network.driver.mtu", offsetof(struct ne_options, has_mtu), false, set_mtu},
-    {"com.docker.network.bridge.name", offsetof(struct ne_options, has_bridge), false, set_bridge},
-};
+const struct ne_options ne_options_nothing;
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-int ne_options_set(struct ne_options *options, enum ne_option_scope scope, const char *key,
-                   const char *value, struct ne_error *err) {
+struct option {
+    const char *key;
+    size_t has;   /* offset of its presence bit in struct ne_options */
+    size_t value; /* offset and size of its value */
+    size_t size;
+    bool for_endpoints;
+    option_reader *read;
+    option_writer *write;
+};
+
+#define OPTION(key, field, for_endpoints, type)                                                    \
+    {                                                                                              \
+        key, offsetof(struct ne_options, has_##field), offsetof(struct ne_options, field),         \
+            sizeof(((struct ne_options *)0)->field), for_endpoints, read_##type, write_##type      \
+    }
+
+/* In the order of docs/interface.md. */
+static const struct option known_options[] = {
+    OPTION("proxy", proxy, true, proxies),
+    OPTION("dns", dns, true, dns),
+    OPTION("allow", allow, true, targets),
+    OPTION("deny", deny, true, targets),
+    OPTION("icc", icc, true, flag),
+    OPTION("inbound", inbound, true, flag),
+    OPTION("mode", mode, true, mode),
+    OPTION("refuse", refuse, true, refuse),
+    OPTION("rate", rate, true, rate),
+    OPTION("conn_rate", conn_rate, true, pace),
+    OPTION("quota", quota, true, bytes),
+    OPTION("log", log, true, log),
+    OPTION("dns_allow", dns_allow, false, domains),
+    OPTION("dns_deny", dns_deny, false, domains),
+    OPTION("com.docker.network.driver.mtu", mtu, false, mtu),
+    OPTION("com.docker.network.bridge.name", bridge, false, bridge),
+};
+
+static bool *presence(struct ne_options *options, const struct option *option) {
+    return (bool *)((char *)options + option->has);
+}
+
+static bool present(const struct ne_options *options, const struct option *option) {
+    return *(const bool *)((const char *)options + option->has);
+}
+
+static void *value_of(struct ne_options *options, const struct option *option) {
+    return (char *)options + option->value;
+}
+
+static void write_value(const struct ne_options *options, const struct option *option,
+                        char text[static NE_OPTION_TEXT]) {
+    option->write((const char *)options + option->value, text);
+}
+
+const char *ne_options_get(const struct ne_options *options, size_t position,
+                           char text[static NE_OPTION_TEXT]) {
+    for (size_t i = 0; i < COUNT(known_options); i++) {
+        if (!present(options, &known_options[i]))
+            continue;
+        if (position-- > 0)
+            continue;
+        write_value(options, &known_options[i], text);
+        return known_options[i].key;
+    }
+    return NULL;
+}
+
+void ne_options_complete(struct ne_options *options) {
+    for (size_t i = 0; i < COUNT(known_options); i++) {
+        if (known_options[i].for_endpoints)
+            *presence(options, &known_options[i]) = true;
+    }
+}
+
+bool ne_options_own_policy(const struct ne_options *options) {
+    for (size_t i = 0; i < COUNT(known_options); i++) {
+        if (known_options[i].for_endpoints && present(options, &known_options[i]))
+            return true;
+    }
+    return false;
+}
+
+struct ne_options ne_options_default(void) {
+    return (struct ne_options){
+        .proxy = {.count = 1, .items = {{.port = NE_PROXY_PORT}}},
+        .log = {.count = 5, .seconds = 1},
+    };
+}
+
+void ne_options_override(struct ne_options *options, enum ne_option_scope scope,
+                         const struct ne_options *by) {
+    for (size_t i = 0; i < COUNT(known_options); i++) {
+        const struct option *option = &known_options[i];
+        if (present(by, option) && (scope == NE_SCOPE_NETWORK || option->for_endpoints))
+            memcpy(value_of(options, option), (const char *)by + option->value, option->size);
+    }
+}
+
+/* list_keys() - "proxy, dns, ... and log": what @scope takes. */
+static const char *list_keys(enum ne_option_scope scope, char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < COUNT(known_options) && used < size; i++) {
+        if (scope == NE_SCOPE_NETWORK || known_options[i].for_endpoints)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ",
+                                     known_options[i].key);
+    }
+    return text;
+}
+
+/* find_option() - The option @key, or NULL with an error that says what is accepted. */
+static const struct option *find_option(enum ne_option_scope scope, const char *key,
+                                        const char *value, struct ne_error *err) {
+    char keys[256];
     for (size_t i = 0; i < COUNT(known_options); i++) {
         const struct option *option = &known_options[i];
         if (strcasecmp(key, option->key) != 0)
             continue;
-        if (scope == NE_SCOPE_ENDPOINT && !option->for_endpoints)
-            return ne_fail(err, NE_BAD_INPUT,
-                           "option %s belongs to the network: give it to docker network create",
-                           option->key);
-        bool *has = (bool *)((char *)options + option->has);
-        if (*has)
-            return ne_fail(err, NE_BAD_INPUT, "option %s is given twice; accepted is once",
-                           option->key);
-        if (option->set(options, option->key, value, err) < 0)
-            return -1;
-        *has = true;
-        return 0;
+        if (scope == NE_SCOPE_ENDPOINT && !option->for_endpoints) {
+            (void)ne_fail(err, NE_BAD_INPUT,
+                          "option %s belongs to the network: give it to docker network create",
+                          option->key);
+            return NULL;
+        }
+        return option;
     }
-    for (size_t i = 0; i < COUNT(not_yet); i++) {
-        if (strcasecmp(key, not_yet[i]) == 0)
-            return ne_fail(err, NE_UNSUPPORTED,
-                           "option %s (\"%.*s\") is not yet supported by this version; "
-                           "remove it (supported are proxy and refuse)",
-                           not_yet[i], SHOWN, value);
-    }
-    return ne_fail(err, NE_BAD_INPUT,
-                   "option \"%.*s\" (\"%.*s\") is unknown; accepted are proxy, refuse%s", SHOWN,
-                   key, SHOWN, value,
-                   scope == NE_SCOPE_NETWORK
-                       ? ", com.docker.network.driver.mtu and com.docker.network.bridge.name"
-                       : "");
+    (void)ne_fail(err, NE_BAD_INPUT, "option \"%.*s\" (\"%.*s\") is unknown; accepted are %s",
+                  OPTION_SHOWN, key, OPTION_SHOWN, value, list_keys(scope, keys, sizeof(keys)));
+    return NULL;
 }
 
-const char *ne_options_format_proxy(const struct ne_options *options,
-                                    char out[static NE_PROXY_LIST_TEXT]) {
-    size_t used = 0;
-    out[0] = '\0';
-    for (unsigned i = 0; i < options->proxy_count; i++) {
-        const struct ne_proxy *proxy = &options->proxy[i];
-        const char *comma = i == 0 ? "" : ",";
-        char addr[NE_ADDR_TEXT];
-        ne_addr_format(&proxy->addr, addr);
-
-        int n;
-        if (proxy->addr.family == NE_NONE)
-            n = snprintf(out + used, NE_PROXY_LIST_TEXT - used, "%s%u", comma, proxy->port);
-        else if (proxy->addr.family == NE_V4)
-            n = snprintf(out + used, NE_PROXY_LIST_TEXT - used, "%s%s:%u", comma, addr,
-                         proxy->port);
-        else
-            n = snprintf(out + used, NE_PROXY_LIST_TEXT - used, "%s[%s]:%u", comma, addr,
-                         proxy->port);
-        used += (size_t)n;
-    }
-    return out;
+int ne_options_set(struct ne_options *options, enum ne_option_scope scope, const char *key,
+                   const char *value, struct ne_error *err) {
+    const struct option *option = find_option(scope, key, value, err);
+    if (option == NULL)
+        return -1;
+    bool *has = presence(options, option);
+    if (*has)
+        return ne_fail(err, NE_BAD_INPUT, "option %s is given twice; accepted is once",
+                       option->key);
+    if (option->read(value_of(options, option), option->key, value, err) < 0)
+        return -1;
+    *has = true;
+    return 0;
 }
 
-static bool same_proxies(const struct ne_options *a, const struct ne_options *b) {
-    if (a->has_proxy != b->has_proxy || a->proxy_count != b->proxy_count)
-        return false;
-    for (unsigned i = 0; i < a->proxy_count; i++) {
-        if (!same_proxy(&a->proxy[i], &b->proxy[i]))
+int ne_options_clear(struct ne_options *options, enum ne_option_scope scope, const char *key,
+                     struct ne_error *err) {
+    const struct option *option = find_option(scope, key, "", err);
+    if (option == NULL)
+        return -1;
+    *presence(options, option) = false;
+    memset(value_of(options, option), 0, option->size);
+    return 0;
+}
+
+/* The usual form is unique, so values that are written alike say the same. */
+bool ne_options_equal(const struct ne_options *a, const struct ne_options *b) {
+    char text_a[NE_OPTION_TEXT];
+    char text_b[NE_OPTION_TEXT];
+    for (size_t i = 0; i < COUNT(known_options); i++) {
+        const struct option *option = &known_options[i];
+        if (present(a, option) != present(b, option))
+            return false;
+        if (!present(a, option))
+            continue;
+        write_value(a, option, text_a);
+        write_value(b, option, text_b);
+        if (strcmp(text_a, text_b) != 0)
             return false;
     }
     return true;
-}
-
-bool ne_options_equal(const struct ne_options *a, const struct ne_options *b) {
-    return same_proxies(a, b) && a->has_refuse == b->has_refuse && a->refuse == b->refuse &&
-           a->has_mtu == b->has_mtu && a->mtu == b->mtu && a->has_bridge == b->has_bridge &&
-           strcmp(a->bridge, b->bridge) == 0;
-}
-
-const char *ne_refuse_name(enum ne_refuse refuse) {
-    return refuse == NE_REFUSE_DROP ? "drop" : "reject";
 }

@@ -6,38 +6,43 @@
 
 #define ND_NEIGHBOUR_SOLICITATION  135 /* RFC 4861, 4.3 */
 #define ND_NEIGHBOUR_ADVERTISEMENT 136 /* RFC 4861, 4.4 */
+#define DNS_PORT                   53
 
 struct ne_options ne_effective_options(const struct ne_network *network,
                                        const struct ne_endpoint *endpoint) {
-    struct ne_options options = network->options;
-    if (!options.has_proxy) {
-        options.proxy_count = 1;
-        options.proxy[0] = (struct ne_proxy){.port = NE_PROXY_PORT};
-    }
-    if (endpoint == NULL)
-        return options;
-    if (endpoint->options.has_proxy) {
-        options.proxy_count = endpoint->options.proxy_count;
-        memcpy(options.proxy, endpoint->options.proxy, sizeof(options.proxy));
-    }
-    if (endpoint->options.has_refuse)
-        options.refuse = endpoint->options.refuse;
+    struct ne_options options = ne_options_default();
+    ne_options_override(&options, NE_SCOPE_NETWORK, &network->options);
+    if (endpoint != NULL)
+        ne_options_override(&options, NE_SCOPE_ENDPOINT, endpoint->options);
     return options;
 }
 
-static int pass_tcp(struct ne_policy *policy, const struct ne_addr *to, uint16_t port,
-                    struct ne_error *err) {
+static int pass_port(struct ne_policy *policy, const char *option, const struct ne_addr *to,
+                     uint8_t proto, uint16_t port, struct ne_error *err) {
     if (to->family == NE_NONE)
         return 0;
     const struct ne_rule rule = {
         .to = ne_prefix_host(to),
-        .proto = IPPROTO_TCP,
+        .proto = proto,
         .port_low = port,
         .port_high = port,
         .icmp_type = NE_ICMP_TYPE_ANY,
         .verdict = NE_PASS,
+        .option = option,
     };
     return ne_policy_add_rule(policy, &rule, err);
+}
+
+static int pass_tcp(struct ne_policy *policy, const struct ne_addr *to, uint16_t port,
+                    struct ne_error *err) {
+    return pass_port(policy, "proxy", to, IPPROTO_TCP, port, err);
+}
+
+/* pass_names() - Questions to the name server @to, by both of its protocols (RFC 7766). */
+static int pass_names(struct ne_policy *policy, const struct ne_addr *to, struct ne_error *err) {
+    if (pass_port(policy, "dns", to, IPPROTO_UDP, DNS_PORT, err) < 0)
+        return -1;
+    return pass_port(policy, "dns", to, IPPROTO_TCP, DNS_PORT, err);
 }
 
 static int pass_icmpv6(struct ne_policy *policy, const struct ne_addr *to, int16_t type,
@@ -48,6 +53,7 @@ static int pass_icmpv6(struct ne_policy *policy, const struct ne_addr *to, int16
         .port_high = UINT16_MAX,
         .icmp_type = type,
         .verdict = NE_PASS,
+        .option = "neighbour discovery",
     };
     return ne_policy_add_rule(policy, &rule, err);
 }
@@ -70,6 +76,156 @@ static int pass_neighbour_discovery(struct ne_policy *policy, const struct ne_ad
     return 0;
 }
 
+/* pass_questions() - Let a container with icc ask for its neighbours' MAC addresses, which the
+ * bridge answers: to the solicited-node groups (RFC 4291, 2.7.1). The host is in those of the
+ * neighbours that it answers for, and in its own. */
+static int pass_questions(struct ne_policy *policy, const struct ne_network *network,
+                          struct ne_error *err) {
+    if (network->pool6.addr.family == NE_NONE)
+        return 0;
+    struct ne_rule rule = {
+        .to = {.addr = ne_addr_solicited_node(&network->gateway6.addr), .len = 104},
+        .proto = IPPROTO_ICMPV6,
+        .port_high = UINT16_MAX,
+        .icmp_type = ND_NEIGHBOUR_SOLICITATION,
+        .verdict = NE_PASS,
+        .option = "neighbour discovery",
+    };
+    rule.to = ne_prefix_network(&rule.to);
+    return ne_policy_add_rule(policy, &rule, err);
+}
+
+static int add_targets(struct ne_policy *policy, const struct ne_targets *targets,
+                       const char *option, enum ne_verdict verdict, struct ne_error *err) {
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct ne_target *target = &targets->items[i];
+        const struct ne_rule rule = {
+            .to = target->to,
+            .proto = target->proto,
+            .port_low = target->port_low,
+            .port_high = target->port_high,
+            .icmp_type = NE_ICMP_TYPE_ANY,
+            .verdict = verdict,
+            .option = option,
+        };
+        if (ne_policy_add_rule(policy, &rule, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* add_names() - What `dns` lets pass. The forwarder's port is open only while the forwarder
+ * listens: a server of the host's that listens on every address would answer in its place, unasked.
+ */
+static int add_names(struct ne_fence *fence, struct ne_policy *policy,
+                     const struct ne_network *network, const struct ne_dns *dns,
+                     struct ne_error *err) {
+    if (dns->kind == NE_DNS_LOG && network->forwarder_up &&
+        (pass_names(policy, &network->gateway4.addr, err) < 0 ||
+         pass_names(policy, &network->gateway6.addr, err) < 0))
+        return -1;
+    for (unsigned i = 0; i < dns->count; i++) {
+        const struct ne_addr *server = &dns->servers[i];
+        if (pass_names(policy, server, err) < 0)
+            return -1;
+        if (!ne_addr_equal(server, &network->gateway4.addr) &&
+            !ne_addr_equal(server, &network->gateway6.addr))
+            fence->reaches_beyond = true;
+    }
+    return 0;
+}
+
+static bool is_bridge_alone(const struct ne_network *network, const struct ne_prefix *to) {
+    const struct ne_addr *bridge =
+        to->addr.family == NE_V6 ? &network->gateway6.addr : &network->gateway4.addr;
+    return to->len == ne_addr_bits(to->addr.family) && ne_addr_equal(&to->addr, bridge);
+}
+
+/* add_bridge_rules() - What @options say of the bridge's own address @bridge, in rules that name it
+ * alone: what follows is about the pool around it. */
+static int add_bridge_rules(struct ne_policy *policy, const struct ne_options *options,
+                            const struct ne_addr *bridge, struct ne_error *err) {
+    struct ne_rule rule = {
+        .to = ne_prefix_host(bridge),
+        .icmp_type = NE_ICMP_TYPE_ANY,
+        .verdict = NE_PASS,
+        .option = "allow",
+    };
+    for (size_t i = 0; i < options->allow.count; i++) {
+        const struct ne_target *target = &options->allow.items[i];
+        if (!ne_prefix_contains(&target->to, bridge))
+            continue;
+        rule.proto = target->proto;
+        rule.port_low = target->port_low;
+        rule.port_high = target->port_high;
+        if (ne_policy_add_rule(policy, &rule, err) < 0)
+            return -1;
+    }
+    const struct ne_rule rest = {.to = rule.to,
+                                 .proto = NE_PROTO_ANY,
+                                 .port_high = UINT16_MAX,
+                                 .icmp_type = NE_ICMP_TYPE_ANY,
+                                 .verdict = policy->otherwise};
+    return ne_policy_add_rule(policy, &rest, err);
+}
+
+/* add_pool() - To neighbours in @pool with icc, if the sender has it; to nobody else there, however
+ * wide an allowance is: what is passed here, the gates let back into the same bridge. */
+static int add_pool(struct ne_policy *policy, const struct ne_options *options,
+                    const struct ne_prefix *pool, const struct ne_addr *bridge,
+                    struct ne_error *err) {
+    struct ne_rule rule = {
+        .kind = NE_RULE_NEIGHBOUR,
+        .to = *pool,
+        .proto = NE_PROTO_ANY,
+        .port_high = UINT16_MAX,
+        .icmp_type = NE_ICMP_TYPE_ANY,
+        .verdict = NE_PASS,
+        .option = "icc",
+    };
+    if (pool->addr.family == NE_NONE)
+        return 0;
+    if (add_bridge_rules(policy, options, bridge, err) < 0 ||
+        (options->icc && ne_policy_add_rule(policy, &rule, err) < 0))
+        return -1;
+    rule.kind = NE_RULE_INSIDE;
+    rule.verdict = policy->otherwise;
+    return ne_policy_add_rule(policy, &rule, err);
+}
+
+static struct ne_meter limits_of(const struct ne_options *options) {
+    return (struct ne_meter){
+        .rate = options->rate,
+        .conn_rate = options->conn_rate,
+        .quota = options->quota,
+        .log = options->log,
+        .silent = options->refuse == NE_REFUSE_DROP,
+    };
+}
+
+/* pass_proxies() - Those on the bridge's own addresses, or (@here false) those elsewhere. */
+static int pass_proxies(struct ne_fence *fence, struct ne_policy *policy,
+                        const struct ne_network *network, const struct ne_options *options,
+                        bool here, struct ne_error *err) {
+    const struct ne_addr *bridge[] = {&network->gateway4.addr, &network->gateway6.addr};
+    for (unsigned i = 0; i < options->proxy.count; i++) {
+        const struct ne_proxy *proxy = &options->proxy.items[i];
+        if (proxy->addr.family == NE_NONE) {
+            if (here && (pass_tcp(policy, bridge[0], proxy->port, err) < 0 ||
+                         pass_tcp(policy, bridge[1], proxy->port, err) < 0))
+                return -1;
+            continue;
+        }
+        bool is_here =
+            ne_addr_equal(&proxy->addr, bridge[0]) || ne_addr_equal(&proxy->addr, bridge[1]);
+        if (is_here == here && pass_tcp(policy, &proxy->addr, proxy->port, err) < 0)
+            return -1;
+        if (!is_here)
+            fence->reaches_beyond = true;
+    }
+    return 0;
+}
+
 /* add_policy() - The rules that @options mean on @network. */
 static int add_policy(struct ne_fence *fence, const char *id, const struct ne_network *network,
                       const struct ne_options *options, struct ne_error *err) {
@@ -77,31 +233,56 @@ static int add_policy(struct ne_fence *fence, const char *id, const struct ne_ne
     struct ne_policy *policy = NULL;
     if (ne_fence_add_policy(fence, id, otherwise, &policy, err) < 0)
         return -1;
+    policy->limits = limits_of(options);
+    policy->audit = options->mode == NE_MODE_AUDIT;
+    if (policy->audit)
+        fence->reaches_beyond = true;
+    policy->inbound = options->inbound;
+    fence->inbound |= policy->inbound;
 
-    for (unsigned i = 0; i < options->proxy_count; i++) {
-        const struct ne_proxy *proxy = &options->proxy[i];
-        if (proxy->addr.family == NE_NONE) {
-            if (pass_tcp(policy, &network->gateway4.addr, proxy->port, err) < 0 ||
-                pass_tcp(policy, &network->gateway6.addr, proxy->port, err) < 0)
-                return -1;
-            continue;
-        }
-        if (pass_tcp(policy, &proxy->addr, proxy->port, err) < 0)
-            return -1;
-        if (!ne_addr_equal(&proxy->addr, &network->gateway4.addr) &&
-            !ne_addr_equal(&proxy->addr, &network->gateway6.addr))
+    /* First what makes addresses resolve at all, then the denials: they win over the rest. */
+    if (pass_neighbour_discovery(policy, &network->gateway6.addr, err) < 0 ||
+        (options->icc && pass_questions(policy, network, err) < 0) ||
+        add_targets(policy, &options->deny, "deny", otherwise, err) < 0)
+        return -1;
+    if (pass_proxies(fence, policy, network, options, true, err) < 0 ||
+        add_names(fence, policy, network, &options->dns, err) < 0)
+        return -1;
+    /* No rule above passes anything to an address of the pool but the bridge's own. */
+    if (network->near &&
+        (add_pool(policy, options, &network->pool4, &network->gateway4.addr, err) < 0 ||
+         add_pool(policy, options, &network->pool6, &network->gateway6.addr, err) < 0))
+        return -1;
+    if (pass_proxies(fence, policy, network, options, false, err) < 0)
+        return -1;
+    for (size_t i = 0; i < options->allow.count; i++) {
+        if (!is_bridge_alone(network, &options->allow.items[i].to))
             fence->reaches_beyond = true;
     }
-    return pass_neighbour_discovery(policy, &network->gateway6.addr, err);
+    return add_targets(policy, &options->allow, "allow", NE_PASS, err);
 }
 
+static int add_meter(struct ne_fence *fence, const struct ne_endpoint *endpoint, size_t policy,
+                     struct ne_error *err) {
+    struct ne_meter meter = fence->policies[policy].limits;
+    memcpy(meter.id, endpoint->id, sizeof(meter.id));
+    meter.spent = endpoint->quota_reached;
+    return ne_fence_add_meter(fence, &meter, err);
+}
+
+/* add_members() - Under the meter that was added last. */
 static int add_members(struct ne_fence *fence, const struct ne_network *network,
-                       const struct ne_endpoint *endpoint, size_t policy, struct ne_error *err) {
+                       const struct ne_endpoint *endpoint, size_t policy, bool icc,
+                       struct ne_error *err) {
     const struct ne_addr *addresses[] = {&endpoint->addr4, &endpoint->addr6};
     for (size_t i = 0; i < 2; i++) {
         if (addresses[i]->family == NE_NONE)
             continue;
-        struct ne_member member = {.mac = endpoint->mac, .addr = *addresses[i], .policy = policy};
+        struct ne_member member = {.mac = endpoint->mac,
+                                   .addr = *addresses[i],
+                                   .icc = icc,
+                                   .policy = policy,
+                                   .meter = fence->meter_count - 1};
         memcpy(member.bridge, network->bridge, sizeof(member.bridge));
         if (ne_fence_add_member(fence, &member, err) < 0)
             return -1;
@@ -109,11 +290,47 @@ static int add_members(struct ne_fence *fence, const struct ne_network *network,
     return 0;
 }
 
+static int add_insides(struct ne_fence *fence, const struct ne_network *network,
+                       struct ne_error *err) {
+    const struct ne_inside insides[] = {{network->pool4, network->gateway4.addr},
+                                        {network->pool6, network->gateway6.addr}};
+    for (size_t i = 0; i < 2; i++) {
+        if (insides[i].pool.addr.family != NE_NONE &&
+            ne_fence_add_inside(fence, &insides[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool has_icc(const struct ne_network *network, const struct ne_endpoint *endpoint) {
+    bool own = endpoint != NULL && endpoint->options->has_icc;
+    return own ? endpoint->options->icc : network->options.has_icc && network->options.icc;
+}
+
+/* note_near() - On which networks members may reach each other: where the network has icc, or a
+ * member of its own. */
+static void note_near(const struct ne_model *model) {
+    for (size_t i = 0; i < model->networks.count; i++) {
+        struct ne_network *network = ne_model_network_at(model, i);
+        network->near = has_icc(network, NULL);
+    }
+    for (size_t i = 0; i < model->endpoints.count; i++) {
+        const struct ne_endpoint *endpoint = ne_model_endpoint_at(model, i);
+        size_t position;
+        if (endpoint->joined && endpoint->options->has_icc && endpoint->options->icc &&
+            ne_model_network_position(model, endpoint->network, &position))
+            ne_model_network_at(model, position)->near = true;
+    }
+}
+
 static int build(const struct ne_model *model, struct ne_fence *fence, struct ne_error *err) {
+    note_near(model);
     for (size_t i = 0; i < model->networks.count; i++) {
         const struct ne_network *network = ne_model_network_at(model, i);
         struct ne_options options = ne_effective_options(network, NULL);
         if (ne_fence_add_bridge(fence, network->bridge, err) < 0 ||
+            (network->near && ne_fence_add_near(fence, network->bridge, err) < 0) ||
+            add_insides(fence, network, err) < 0 ||
             add_policy(fence, network->id, network, &options, err) < 0)
             return -1;
     }
@@ -124,13 +341,14 @@ static int build(const struct ne_model *model, struct ne_fence *fence, struct ne
             continue;
 
         const struct ne_network *network = ne_model_network_at(model, policy);
-        if (endpoint->options.has_proxy || endpoint->options.has_refuse) {
+        if (ne_options_own_policy(endpoint->options)) {
             struct ne_options options = ne_effective_options(network, endpoint);
             policy = fence->policy_count;
             if (add_policy(fence, endpoint->id, network, &options, err) < 0)
                 return -1;
         }
-        if (add_members(fence, network, endpoint, policy, err) < 0)
+        if (add_meter(fence, endpoint, policy, err) < 0 ||
+            add_members(fence, network, endpoint, policy, has_icc(network, endpoint), err) < 0)
             return -1;
     }
     ne_fence_sort(fence);
@@ -145,20 +363,52 @@ int ne_model_fence(const struct ne_model *model, struct ne_fence *fence, struct 
     return ne_context(err, "building the rules");
 }
 
+/* add_route() - @to, unless the container is on its link or has the route already. */
+static void add_route(const struct ne_network *network, const struct ne_prefix *to,
+                      struct ne_prefix routes[static NE_ROUTES_MAX], size_t *count) {
+    const struct ne_prefix *pool = to->addr.family == NE_V6 ? &network->pool6 : &network->pool4;
+    if (to->addr.family == NE_NONE || (ne_prefix_contains(pool, &to->addr) && to->len >= pool->len))
+        return;
+    for (size_t i = 0; i < *count; i++) {
+        if (ne_prefix_equal(&routes[i], to))
+            return;
+    }
+    routes[(*count)++] = *to;
+}
+
+/* add_halves() - The whole of @like's family would be a default route, which the engine keeps to
+ * itself: its two halves are as good. */
+static void add_halves(const struct ne_network *network, const struct ne_addr *like,
+                       struct ne_prefix routes[static NE_ROUTES_MAX], size_t *count) {
+    struct ne_prefix half = {.addr = {.family = like->family}, .len = 1};
+    add_route(network, &half, routes, count);
+    half.addr.bytes[0] = 0x80;
+    add_route(network, &half, routes, count);
+}
+
 size_t ne_routes(const struct ne_network *network, const struct ne_endpoint *endpoint,
-                 struct ne_addr routes[static NE_PROXY_MAX]) {
-    struct ne_options options = ne_effective_options(network, endpoint);
+                 struct ne_prefix routes[static NE_ROUTES_MAX]) {
+    const struct ne_options options = ne_effective_options(network, endpoint);
     size_t count = 0;
-    for (unsigned i = 0; i < options.proxy_count; i++) {
-        const struct ne_addr *addr = &options.proxy[i].addr;
-        if (addr->family == NE_NONE || ne_prefix_contains(&network->pool4, addr) ||
-            ne_prefix_contains(&network->pool6, addr))
+    for (unsigned i = 0; i < options.proxy.count; i++) {
+        const struct ne_prefix host = ne_prefix_host(&options.proxy.items[i].addr);
+        add_route(network, &host, routes, &count);
+    }
+    for (unsigned i = 0; i < options.dns.count; i++) {
+        const struct ne_prefix host = ne_prefix_host(&options.dns.servers[i]);
+        add_route(network, &host, routes, &count);
+    }
+    for (size_t i = 0; i < options.allow.count; i++) {
+        const struct ne_prefix to = options.allow.items[i].to;
+        if (to.len > 0) {
+            add_route(network, &to, routes, &count);
             continue;
-        bool known = false;
-        for (size_t k = 0; k < count; k++)
-            known = known || ne_addr_equal(&routes[k], addr);
-        if (!known)
-            routes[count++] = *addr;
+        }
+        add_halves(network, &to.addr, routes, &count);
+    }
+    if (options.mode == NE_MODE_AUDIT) {
+        add_halves(network, &network->gateway4.addr, routes, &count);
+        add_halves(network, &network->gateway6.addr, routes, &count);
     }
     return count;
 }

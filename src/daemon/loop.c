@@ -86,12 +86,23 @@ int loop_timer(struct ne_error *err) {
     return fd;
 }
 
-int loop_timer_every(int timer, unsigned ms, struct ne_error *err) {
-    const struct timespec step = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000L};
-    const struct itimerspec spec = {.it_interval = step, .it_value = step};
+static struct timespec step_of(unsigned ms) {
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000L};
+}
+
+static int set_timer(int timer, struct timespec first, struct timespec step, struct ne_error *err) {
+    const struct itimerspec spec = {.it_interval = step, .it_value = first};
     if (timerfd_settime(timer, 0, &spec, NULL) < 0)
         return ne_fail_errno(err, NE_KERNEL, errno, "cannot set a timer");
     return 0;
+}
+
+int loop_timer_every(int timer, unsigned ms, struct ne_error *err) {
+    return set_timer(timer, step_of(ms), step_of(ms), err);
+}
+
+int loop_timer_after(int timer, unsigned ms, struct ne_error *err) {
+    return set_timer(timer, step_of(ms), (struct timespec){0}, err);
 }
 
 void loop_timer_drain(int timer) {

@@ -47,6 +47,9 @@ int loop_timer(struct ne_error *err);
 /* loop_timer_every() - Fire every @ms milliseconds from now on; 0 stops it. */
 int loop_timer_every(int timer, unsigned ms, struct ne_error *err);
 
+/* loop_timer_after() - Fire once, @ms milliseconds from now, in place of what it was set to. */
+int loop_timer_after(int timer, unsigned ms, struct ne_error *err);
+
 /* loop_timer_drain() - Take note that it fired. */
 void loop_timer_drain(int timer);
 

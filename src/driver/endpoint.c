@@ -1,4 +1,4 @@
-/* endpoint.c - CreateEndpoint, Join, Leave, DeleteEndpoint: see driver.h. */
+/* endpoint.c - CreateEndpoint, DeleteEndpoint: see driver.h. */
 #include "internal.h"
 
 #include <netenforce/log.h>
@@ -15,7 +15,7 @@ static bool same_endpoint(const struct ne_endpoint *known, const struct ne_endpo
     return same_mac && strcmp(known->network, wanted->network) == 0 &&
            ne_addr_equal(&known->addr4, &wanted->addr4) &&
            ne_addr_equal(&known->addr6, &wanted->addr6) &&
-           ne_options_equal(&known->options, &wanted->options);
+           ne_options_equal(known->options, wanted->options);
 }
 
 /* supersede() - The engine gave the address away again: who held it is gone, though
@@ -54,13 +54,15 @@ int ne_driver_create_endpoint(struct ne_driver *driver, const struct ne_endpoint
     }
 
     struct ne_endpoint record = *wanted;
-    record.joined = false;
+    record.joined = record.unsaved = record.lacks_route = record.quota_reached = false;
+    record.revision = 1;
     record.sandbox[0] = '\0';
     record.mac_is_ours = mac_is_zero(&wanted->mac);
     if (record.mac_is_ours && random_mac(&record.mac, err) < 0)
         return -1;
     if (ne_endpoint_check(&driver->model, network, &record, err) < 0 ||
-        check_proxies_local(driver, network, &record.options, err) < 0)
+        check_forwarder(driver, record.options, err) < 0 ||
+        check_local(driver, network, record.options, err) < 0)
         return -1;
     supersede(driver, &record);
 
@@ -75,79 +77,8 @@ int ne_driver_create_endpoint(struct ne_driver *driver, const struct ne_endpoint
             not_undone(driver, "endpoint", record.id, &late);
         return ne_context(err, "endpoint %.12s", record.id);
     }
+    tell_of(endpoint->network, endpoint->id, "created");
     *made = endpoint;
-    return 0;
-}
-
-/* put_out() - The way back of Join and the whole of Leave: the port down, then the rules gone.
- * Goes on after a failure; returns the first. */
-static int put_out(struct ne_driver *driver, struct ne_endpoint *endpoint, struct ne_error *err) {
-    int result = 0;
-    struct ne_error late;
-    const struct ne_network *network = ne_model_network(&driver->model, endpoint->network);
-    if (network != NULL) {
-        struct ne_port port = port_of(network, endpoint);
-        if (driver->link->ops->port_quench(driver->link, &port, &late) < 0) {
-            *err = late;
-            result = -1;
-        }
-    }
-    endpoint->joined = false;
-    endpoint->sandbox[0] = '\0';
-    if (enforce(driver, NULL, &late) < 0) {
-        *err = late;
-        result = -1;
-    }
-    return result;
-}
-
-static void undo_join(struct ne_driver *driver, struct ne_endpoint *endpoint,
-                      const struct ne_port *port) {
-    struct ne_error err;
-    if (put_out(driver, endpoint, &err) < 0)
-        not_undone(driver, "endpoint", endpoint->id, &err);
-    if (driver->link->ops->remove(driver->link, port->name, endpoint->id, &err) < 0)
-        not_undone(driver, "endpoint", endpoint->id, &err);
-    if (driver->store->ops->save_endpoint(driver->store, endpoint, &err) < 0)
-        not_undone(driver, "endpoint", endpoint->id, &err);
-}
-
-int ne_driver_join(struct ne_driver *driver, const char *network_id, const char *id,
-                   const char *sandbox, struct ne_error *err) {
-    struct ne_endpoint *endpoint = ne_model_endpoint(&driver->model, id);
-    if (endpoint == NULL || strcmp(endpoint->network, network_id) != 0)
-        return ne_fail(err, NE_NOT_FOUND, "endpoint %.12s is not known on network %.12s", id,
-                       network_id);
-    const struct ne_network *network = ne_model_network(&driver->model, endpoint->network);
-    if (network == NULL)
-        return ne_fail(err, NE_NOT_FOUND, "network %.12s is not known here", network_id);
-
-    struct ne_port port = port_of(network, endpoint);
-    endpoint->joined = true;
-    (void)strncpy(endpoint->sandbox, sandbox, sizeof(endpoint->sandbox) - 1);
-    if (driver->store->ops->save_endpoint(driver->store, endpoint, err) < 0 ||
-        enforce(driver, NULL, err) < 0 ||
-        driver->link->ops->port_ensure(driver->link, &port, err) < 0) {
-        undo_join(driver, endpoint, &port);
-        return ne_context(err, "endpoint %.12s", id);
-    }
-    return 0;
-}
-
-int ne_driver_leave(struct ne_driver *driver, const char *id, struct ne_error *err) {
-    struct ne_endpoint *endpoint = ne_model_endpoint(&driver->model, id);
-    if (endpoint == NULL || !endpoint->joined)
-        return 0;
-    int result = put_out(driver, endpoint, err);
-    struct ne_error late;
-    if (driver->store->ops->save_endpoint(driver->store, endpoint, &late) < 0) {
-        *err = late;
-        result = -1;
-    }
-    if (result < 0) {
-        driver->unsettled = true;
-        return ne_context(err, "endpoint %.12s", id);
-    }
     return 0;
 }
 
@@ -159,15 +90,18 @@ int ne_driver_delete_endpoint(struct ne_driver *driver, const char *id, struct n
 
     int result = 0;
     struct ne_error late;
-    if (endpoint->joined && put_out(driver, endpoint, &late) < 0) {
-        *err = late;
-        result = -1;
+    if (endpoint->joined) {
+        result = put_out(driver, endpoint, &late);
+        if (result < 0)
+            *err = late;
+        tell_of(endpoint->network, endpoint->id, "left");
     }
     char port[NE_IFNAME_SIZE];
-    if (driver->link->ops->remove(driver->link, ne_port_name(id, port), id, &late) < 0) {
+    if (retire(driver, ne_port_name(id, port), id, &late) < 0) {
         *err = late;
         result = -1;
     }
+    tell_of(endpoint->network, endpoint->id, "deleted");
     char gone[NE_ID_SIZE]; /* @id may be the record's own */
     memcpy(gone, endpoint->id, sizeof(gone));
     ne_model_drop_endpoint(&driver->model, gone);

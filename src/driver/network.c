@@ -43,13 +43,63 @@ static int check_routes(struct ne_driver *driver, const struct ne_network *netwo
     return 0;
 }
 
-int check_proxies_local(struct ne_driver *driver, const struct ne_network *network,
-                        const struct ne_options *options, struct ne_error *err) {
-    for (unsigned i = 0; network->internal && i < options->proxy_count; i++) {
-        const struct ne_addr *addr = &options->proxy[i].addr;
-        bool local = addr->family == NE_NONE || ne_addr_equal(addr, &network->gateway4.addr) ||
-                     ne_addr_equal(addr, &network->gateway6.addr);
-        if (!local && driver->link->ops->is_local(driver->link, addr, &local, err) < 0)
+/* check_allowed_local() - Only single addresses can be looked up: a prefix is beyond. */
+static int check_allowed_local(struct ne_driver *driver, const struct ne_network *network,
+                               const struct ne_options *options, struct ne_error *err) {
+    for (size_t i = 0; network->internal && options->has_allow && i < options->allow.count; i++) {
+        const struct ne_target *target = &options->allow.items[i];
+        bool local = false;
+        if (target->to.len == ne_addr_bits(target->to.addr.family) &&
+            driver->link->ops->is_local(driver->link, &target->to.addr, &local, err) < 0)
+            return -1;
+        /* The bridge's own address is there once the bridge is. */
+        local = local || ne_addr_equal(&target->to.addr, &network->gateway4.addr) ||
+                ne_addr_equal(&target->to.addr, &network->gateway6.addr);
+        char text[NE_TARGET_TEXT];
+        if (!local)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option allow: %s is no address of this host, and the network is "
+                           "--internal: leave it or --internal out",
+                           ne_target_format(target, text));
+    }
+    return 0;
+}
+
+/* is_hosts() - Whether @addr is the host's. The bridge's own are there once the bridge is. */
+static int is_hosts(struct ne_driver *driver, const struct ne_network *network,
+                    const struct ne_addr *addr, bool *local, struct ne_error *err) {
+    *local = addr->family == NE_NONE || ne_addr_equal(addr, &network->gateway4.addr) ||
+             ne_addr_equal(addr, &network->gateway6.addr);
+    return *local ? 0 : driver->link->ops->is_local(driver->link, addr, local, err);
+}
+
+static int check_names_local(struct ne_driver *driver, const struct ne_network *network,
+                             const struct ne_options *options, struct ne_error *err) {
+    for (unsigned i = 0; network->internal && options->has_dns && i < options->dns.count; i++) {
+        const struct ne_addr *addr = &options->dns.servers[i];
+        char text[NE_ADDR_TEXT];
+        bool local;
+        if (is_hosts(driver, network, addr, &local, err) < 0)
+            return -1;
+        if (!local)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option dns: %s is no address of this host, and the network is "
+                           "--internal: use a server on this host, or leave --internal out",
+                           ne_addr_format(addr, text));
+    }
+    return 0;
+}
+
+int check_local(struct ne_driver *driver, const struct ne_network *network,
+                const struct ne_options *options, struct ne_error *err) {
+    if (network->internal && options->has_mode && options->mode == NE_MODE_AUDIT)
+        return ne_fail(err, NE_BAD_INPUT,
+                       "option mode: audit lets pass what leaves this host, and the network is "
+                       "--internal: leave it or --internal out");
+    for (unsigned i = 0; network->internal && i < options->proxy.count; i++) {
+        const struct ne_addr *addr = &options->proxy.items[i].addr;
+        bool local;
+        if (is_hosts(driver, network, addr, &local, err) < 0)
             return -1;
         char text[NE_ADDR_TEXT];
         if (!local)
@@ -58,7 +108,9 @@ int check_proxies_local(struct ne_driver *driver, const struct ne_network *netwo
                            "--internal: use a proxy on this host or leave --internal out",
                            ne_addr_format(addr, text));
     }
-    return 0;
+    if (check_names_local(driver, network, options, err) < 0)
+        return -1;
+    return check_allowed_local(driver, network, options, err);
 }
 
 /* undo_create() - Take back a network of which a step failed. The bridge goes before
@@ -77,18 +129,43 @@ static void undo_create(struct ne_driver *driver, const struct ne_network *netwo
         not_undone(driver, "network", id, &err);
 }
 
+static int bring_up(struct ne_driver *driver, struct ne_network *network, struct ne_error *err) {
+    const struct ne_bridge bridge = bridge_of(network);
+    /* A bridge where neighbours reach each other is made by the one call, any other by the other.
+     */
+    if (network->near)
+        return follow_near(driver, network, err);
+    return driver->link->ops->bridge_ensure(driver->link, &bridge, err);
+}
+
+/* take_declared() - The operator's file goes before what the engine's user gives. While there is
+ * one that cannot be read, nobody knows what it says of a new network. */
+static int take_declared(const struct ne_driver *driver, struct ne_network *network,
+                         struct ne_error *err) {
+    const struct ne_declared *declared = ne_declaration_of(&driver->declared, network);
+    if (driver->undeclared != NULL)
+        return ne_fail(err, NE_STATE, "%s: mend it and send the daemon SIGHUP", driver->undeclared);
+    if (declared != NULL)
+        network->options = ne_declared_options(declared, &network->options);
+    return 0;
+}
+
 int ne_driver_create_network(struct ne_driver *driver, const struct ne_network *wanted,
                              struct ne_error *err) {
     struct ne_network record = *wanted;
     name_bridge(&record);
+    record.revision = 1;
+    record.forwarder_up = record.unsaved = false;
 
+    if (take_declared(driver, &record, err) < 0)
+        return -1;
     const struct ne_network *known = ne_model_network(&driver->model, record.id);
     if (known != NULL && same_network(known, &record))
         return 0;
     if (ne_network_check(&driver->model, &record, err) < 0 ||
-        check_routes(driver, &record, err) < 0 ||
-        check_proxies_local(driver, &record, &record.options, err) < 0 ||
-        random_mac(&record.mac, err) < 0)
+        check_forwarder(driver, &record.options, err) < 0 ||
+        check_resolver(driver, &record, NULL, err) < 0 || check_routes(driver, &record, err) < 0 ||
+        check_local(driver, &record, &record.options, err) < 0 || random_mac(&record.mac, err) < 0)
         return -1;
 
     struct ne_bridge bridge = bridge_of(&record);
@@ -99,11 +176,11 @@ int ne_driver_create_network(struct ne_driver *driver, const struct ne_network *
     if (network == NULL)
         return -1;
     if (driver->store->ops->save_network(driver->store, network, err) < 0 ||
-        enforce(driver, NULL, err) < 0 ||
-        driver->link->ops->bridge_ensure(driver->link, &bridge, err) < 0) {
+        enforce(driver, NULL, err) < 0 || bring_up(driver, network, err) < 0) {
         undo_create(driver, network);
         return ne_context(err, "network %.12s", record.id);
     }
+    tell_of(record.id, NULL, "created");
     char pool[NE_PREFIX_TEXT];
     ne_info("network %.12s: bridge %s, pool %s", record.id, record.bridge,
             ne_prefix_format(record.pool4.addr.family != NE_NONE ? &record.pool4 : &record.pool6,
@@ -140,6 +217,7 @@ int ne_driver_delete_network(struct ne_driver *driver, const char *id, struct ne
         result = -1;
 
     ne_model_drop_network(&driver->model, id);
+    tell_of(id, NULL, "deleted");
     struct ne_error late;
     if (enforce(driver, NULL, &late) < 0) {
         *err = late;

@@ -56,7 +56,11 @@ static void step(struct run *run, int result, struct ne_error *err, const char *
     if (result == 0)
         return;
     (void)ne_context(err, "%s %.12s", what, id);
-    ne_err("%s", err->text);
+    /* A failure that lasts is told once, not twice a second. */
+    if (strcmp(err->text, run->driver->complaint) == 0)
+        ne_debug("%s", err->text);
+    else
+        ne_err("%s", err->text);
     if (!run->failed)
         *run->err = *err;
     run->failed = true;
@@ -74,13 +78,37 @@ static void settle_endpoints(struct run *run, const struct survey *survey) {
         ne_info("endpoint %.12s: its port is gone, taken as left", endpoint->id);
         endpoint->joined = false;
         endpoint->sandbox[0] = '\0';
-        step(run, run->driver->store->ops->save_endpoint(run->driver->store, endpoint, &err), &err,
-             "endpoint", endpoint->id);
+        tell_of(endpoint->network, endpoint->id, "left");
+        step(run, write_record(run->driver, endpoint, &err), &err, "endpoint", endpoint->id);
     }
+}
+
+/* save_late() - Write what could not be written when it changed. One failure ends it: what one
+ * record cannot be written for, such as a full disk, is mostly so for the others, too. */
+static int save_late(struct ne_driver *driver, struct ne_error *err) {
+    for (size_t i = 0; i < driver->model.networks.count; i++) {
+        struct ne_network *network = ne_model_network_at(&driver->model, i);
+        if (network->unsaved && write_network(driver, network, err) < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < driver->model.endpoints.count; i++) {
+        struct ne_endpoint *endpoint = ne_model_endpoint_at(&driver->model, i);
+        if (endpoint->unsaved && write_record(driver, endpoint, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int remove_link(struct ne_driver *driver, const struct ne_link_found *link,
+                       struct ne_error *err) {
+    if (link->kind == NE_LINK_PORT)
+        return retire(driver, link->name, link->owner, err);
+    return driver->link->ops->remove(driver->link, link->name, link->owner, err);
 }
 
 static void remove_orphans(struct run *run, const struct survey *survey) {
     struct ne_model *model = &run->driver->model;
+    size_t retired = 0;
     for (size_t i = 0; i < survey->count; i++) {
         const struct ne_link_found *link = &survey->found[i];
         const struct ne_endpoint *endpoint = ne_model_endpoint(model, link->owner);
@@ -93,20 +121,24 @@ static void remove_orphans(struct run *run, const struct survey *survey) {
         if (wanted)
             continue;
         struct ne_error err;
+        if (link->retired) {
+            retired++;
+            continue;
+        }
         ne_info("link %s belongs to nobody: removed", link->name);
-        step(run, run->driver->link->ops->remove(run->driver->link, link->name, link->owner, &err),
-             &err, "link", link->name);
+        step(run, remove_link(run->driver, link, &err), &err, "link", link->name);
     }
+    /* Those of an earlier daemon, too. */
+    if (retired > run->driver->retired)
+        run->driver->retired = retired;
 }
 
 static void ensure_links(struct run *run) {
     struct ne_driver *driver = run->driver;
     struct ne_error err;
     for (size_t i = 0; i < driver->model.networks.count; i++) {
-        const struct ne_network *network = ne_model_network_at(&driver->model, i);
-        struct ne_bridge bridge = bridge_of(network);
-        step(run, driver->link->ops->bridge_ensure(driver->link, &bridge, &err), &err, "network",
-             network->id);
+        struct ne_network *network = ne_model_network_at(&driver->model, i);
+        step(run, ensure_bridge(driver, network, &err), &err, "network", network->id);
     }
     for (size_t i = 0; i < driver->model.endpoints.count; i++) {
         const struct ne_endpoint *endpoint = ne_model_endpoint_at(&driver->model, i);
@@ -134,10 +166,12 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_repaired *repaired, str
     *repaired = (struct ne_repaired){0};
     driver->link->mended = (struct ne_link_mended){0};
 
-    /* Only what could not be forgotten leaves a record behind, and that is known. */
-    if (driver->unsettled)
-        step(&run, driver->store->ops->sweep(driver->store, &driver->model, &why), &why,
-             "records of", "what is gone");
+    /* Only what could not be written or forgotten leaves a wrong record, and that is known. */
+    if (driver->unsettled) {
+        bool written = driver->store->ops->sweep(driver->store, &driver->model, &why) == 0 &&
+                       save_late(driver, &why) == 0;
+        step(&run, written ? 0 : -1, &why, "records of", "what changed");
+    }
 
     bool surveyed = driver->link->ops->survey(driver->link, note, &survey, &why) == 0;
     step(&run, surveyed ? 0 : -1, &why, "survey of", "links");
@@ -162,5 +196,8 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_repaired *repaired, str
 
     free(survey.found);
     driver->unsettled = run.failed;
+    driver->complaint[0] = '\0';
+    if (run.failed)
+        memcpy(driver->complaint, err->text, sizeof(driver->complaint));
     return run.failed ? -1 : 0;
 }

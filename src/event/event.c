@@ -1,12 +1,11 @@
-/* event.c - events as JSON lines: see event.h. */
-#include <netenforce/event.h>
+/* event.c - an event as a line of JSON: see event.h. */
+#include "internal.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define TIME_SIZE 64
 
@@ -27,7 +26,12 @@ static void put(json_t *object, const char *key, const char *value) {
         (void)json_object_set_new(object, key, json_string(value));
 }
 
-void ne_event_emit(const struct ne_event *event) {
+static void put_number(json_t *object, const char *key, uint64_t value) {
+    if (value > 0)
+        (void)json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+char *event_line(const struct ne_event *event, size_t *size) {
     char now[TIME_SIZE];
     json_t *object = json_object();
     put(object, "time", format_now(now));
@@ -35,18 +39,31 @@ void ne_event_emit(const struct ne_event *event) {
     put(object, "network", event->network);
     put(object, "endpoint", event->endpoint);
     put(object, "interface", event->interface);
+    put(object, "src", event->src);
+    put_number(object, "sport", event->sport);
+    put(object, "dst", event->dst);
+    put_number(object, "dport", event->dport);
+    put(object, "proto", event->proto);
+    if (event->has_icmp_type)
+        (void)json_object_set_new(object, "icmp_type", json_integer((json_int_t)event->icmp_type));
+    put(object, "tcp_flags", event->tcp_flags);
+    put(object, "name", event->name);
+    put(object, "query", event->query);
+    put(object, "answer", event->answer);
+    put(object, "result", event->result);
+    put(object, "verdict", event->verdict);
     put(object, "reason", event->reason);
-    if (event->count > 0)
-        (void)json_object_set_new(object, "count", json_integer((json_int_t)event->count));
+    put(object, "option", event->option);
+    put(object, "rule", event->rule);
+    put_number(object, "revision", event->revision);
+    put_number(object, "count", event->count);
+    put_number(object, "suppressed", event->suppressed);
 
     char *text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(object);
     if (text == NULL)
-        return;
-    /* One write a line, the newline in the place of the final zero: lines never mix. */
-    size_t length = strlen(text);
-    text[length] = '\n';
-    ssize_t written = write(STDERR_FILENO, text, length + 1);
-    (void)written;
-    free(text);
+        return NULL;
+    *size = strlen(text) + 1;
+    text[*size - 1] = '\n'; /* in the place of the final zero */
+    return text;
 }

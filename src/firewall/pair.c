@@ -47,6 +47,21 @@ static int check(struct ne_firewall *firewall, const struct ne_fence *fence,
     return 0;
 }
 
+static int usage_of(struct ne_firewall *firewall,
+                    int (*visit)(void *context, const struct ne_usage *usage, struct ne_error *err),
+                    void *context, struct ne_error *err) {
+    return firewall->ops->usage == NULL ? 0 : firewall->ops->usage(firewall, visit, context, err);
+}
+
+static int usage(struct ne_firewall *firewall,
+                 int (*visit)(void *context, const struct ne_usage *usage, struct ne_error *err),
+                 void *context, struct ne_error *err) {
+    struct pair *pair = (struct pair *)firewall;
+    if (usage_of(pair->main, visit, context, err) < 0)
+        return -1;
+    return usage_of(pair->backstop, visit, context, err);
+}
+
 static void describe(const struct ne_firewall *firewall, char *text, size_t size) {
     const struct pair *pair = (const struct pair *)firewall;
     pair->main->ops->describe(pair->main, text, size);
@@ -66,6 +81,7 @@ static void close_both(struct ne_firewall *firewall) {
 static const struct ne_firewall_ops pair_ops = {
     .apply = apply,
     .check = check,
+    .usage = usage,
     .describe = describe,
     .close = close_both,
 };

@@ -1,52 +1,60 @@
 /* server.c - HTTP by libmicrohttpd: see http.h. */
-#include <netenforce/http.h>
+#include "stream.h"
 
-#include <microhttpd.h>
 #include <netenforce/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONNECTION_MEMORY (16u * 1024u) /* for a request's line and headers */
+#define RUNS              16 /* before others have their turn: pieces of a stream, rounds of calls */
 
 struct ne_http_server {
     struct MHD_Daemon *daemon;
     unsigned connections; /* when ne_http_run() was called */
-    ne_http_handler handler;
-    void *context;
+    struct ne_http_service service;
     const char *error_key;
+    struct streams streams;
+    unsigned waiting; /* requests whose answer was put off */
+    bool woken;       /* ne_http_run() is due: the library says nothing of resumed connections */
 };
 
-/* One request on its way in. */
-struct upload {
+/* One request, from its headers to its answer. */
+struct ne_http_call {
+    struct ne_http_server *server;
+    struct MHD_Connection *connection;
     char *body;
     size_t size;
     size_t room;
     unsigned refused; /* status that the end will be answered with, or 0 */
+    struct timespec began;
+    bool answered; /* later, by @response, which is to be sent yet */
+    struct ne_http_response response;
 };
 
-static void upload_append(struct upload *upload, const char *piece, size_t size) {
-    if (upload->refused != 0)
+static void append(struct ne_http_call *call, const char *piece, size_t size) {
+    if (call->refused != 0)
         return;
-    if (size > NE_HTTP_BODY_MAX - upload->size) {
-        upload->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+    if (size > NE_HTTP_BODY_MAX - call->size) {
+        call->refused = MHD_HTTP_CONTENT_TOO_LARGE;
         return;
     }
-    if (upload->size + size > upload->room) {
-        size_t room = upload->room == 0 ? 1024 : upload->room;
-        while (room < upload->size + size)
+    if (call->size + size > call->room) {
+        size_t room = call->room == 0 ? 1024 : call->room;
+        while (room < call->size + size)
             room *= 2;
-        char *body = realloc(upload->body, room);
+        char *body = realloc(call->body, room);
         if (body == NULL) {
-            upload->refused = MHD_HTTP_INSUFFICIENT_STORAGE;
+            call->refused = MHD_HTTP_INSUFFICIENT_STORAGE;
             return;
         }
-        upload->body = body;
-        upload->room = room;
+        call->body = body;
+        call->room = room;
     }
-    memcpy(upload->body + upload->size, piece, size);
-    upload->size += size;
+    memcpy(call->body + call->size, piece, size);
+    call->size += size;
 }
 
 static void refuse(const struct ne_http_server *server, unsigned status,
@@ -62,12 +70,25 @@ static void refuse(const struct ne_http_server *server, unsigned status,
     response->size = response->body == NULL ? 0 : (size_t)n;
 }
 
+const char *ne_http_query(const struct ne_http_request *request, const char *key) {
+    const char *value = NULL;
+    if (request->connection == NULL ||
+        MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, key, strlen(key),
+                                      &value, NULL) != MHD_YES)
+        return NULL;
+    return value == NULL ? "" : value;
+}
+
 /* answer() - Hand @response over to the library, which frees its body. */
-static enum MHD_Result answer(struct MHD_Connection *connection,
+static enum MHD_Result answer(struct ne_http_server *server, struct MHD_Connection *connection,
                               struct ne_http_response *response) {
     static char nothing[] = "{}\n";
     struct MHD_Response *reply;
-    if (response->body != NULL)
+    bool streams = response->stream.read != NULL;
+    if (streams) {
+        reply = stream_response(&server->streams, connection, &response->stream);
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, NE_HTTP_KEPT);
+    } else if (response->body != NULL)
         reply =
             MHD_create_response_from_buffer(response->size, response->body, MHD_RESPMEM_MUST_FREE);
     else
@@ -77,7 +98,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection,
         free(response->body);
         return MHD_NO;
     }
-    unsigned status = response->body == NULL ? MHD_HTTP_INTERNAL_SERVER_ERROR : response->status;
+    unsigned status =
+        response->body == NULL && !streams ? MHD_HTTP_INTERNAL_SERVER_ERROR : response->status;
     enum MHD_Result result = MHD_NO;
     if (MHD_add_response_header(reply, MHD_HTTP_HEADER_CONTENT_TYPE,
                                 response->type != NULL ? response->type : "application/json") ==
@@ -87,51 +109,95 @@ static enum MHD_Result answer(struct MHD_Connection *connection,
     return result;
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
-                                  const char *path, const char *method, const char *version,
-                                  const char *piece, size_t *size, void **request_state) {
-    struct ne_http_server *server = context;
-    struct upload *upload = *request_state;
-    (void)version;
+static double seconds_since(struct timespec began) {
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+}
 
-    if (upload == NULL) { /* headers are here, no body yet */
-        upload = calloc(1, sizeof(*upload));
-        *request_state = upload;
-        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, NE_HTTP_IDLE);
-        return upload == NULL ? MHD_NO : MHD_YES;
-    }
-    if (*size > 0) {
-        upload_append(upload, piece, *size);
-        *size = 0;
-        return MHD_YES;
+/* settled() - The answer is known: hand it over. */
+static enum MHD_Result settled(struct ne_http_call *call, const struct ne_http_request *request,
+                               struct ne_http_response *response) {
+    const struct ne_http_service *service = &call->server->service;
+    service->answered(service->context, request, seconds_since(call->began));
+    return answer(call->server, call->connection, response);
+}
+
+/* on_whole() - The request is whole, or its answer is there that was put off. */
+static enum MHD_Result on_whole(struct ne_http_server *server, struct ne_http_call *call,
+                                struct ne_http_request *request) {
+    struct ne_http_response response = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
+    if (call->answered) {
+        call->answered = false;
+        return settled(call, request, &call->response);
     }
 
     /* dockerd keeps connections. It sees when one is ended, and opens another; but the longer they
      * last, the rarer it is that both happen at once, which costs it a second try. */
-    (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+    (void)MHD_set_connection_option(call->connection, MHD_CONNECTION_OPTION_TIMEOUT,
                                     server->connections <= NE_HTTP_KEPT_MAX ? NE_HTTP_KEPT
                                                                             : NE_HTTP_IDLE);
-
-    struct ne_http_response response = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
-    if (upload->refused != 0) {
-        refuse(server, upload->refused, &response);
-    } else {
-        const struct ne_http_request request = {
-            .method = method, .path = path, .body = upload->body, .size = upload->size};
-        server->handler(server->context, &request, &response);
+    (void)clock_gettime(CLOCK_MONOTONIC, &call->began);
+    if (call->refused != 0) {
+        refuse(server, call->refused, &response);
+        return answer(server, call->connection, &response);
     }
-    return answer(connection, &response);
+    request->body = call->body;
+    request->size = call->size;
+    request->call = server->service.settle == NULL ? NULL : call;
+    server->service.handle(server->service.context, request, &response);
+    if (!response.later)
+        return settled(call, request, &response);
+    server->waiting++;
+    MHD_suspend_connection(call->connection);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *path, const char *method, const char *version,
+                                  const char *piece, size_t *size, void **request_state) {
+    struct ne_http_server *server = context;
+    struct ne_http_call *call = *request_state;
+    (void)version;
+
+    if (call == NULL) { /* headers are here, no body yet */
+        streams_sweep(&server->streams);
+        call = calloc(1, sizeof(*call));
+        *request_state = call;
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, NE_HTTP_IDLE);
+        if (call == NULL)
+            return MHD_NO;
+        call->server = server;
+        call->connection = connection;
+        return MHD_YES;
+    }
+    if (*size > 0) {
+        append(call, piece, *size);
+        *size = 0;
+        return MHD_YES;
+    }
+    struct ne_http_request request = {.method = method, .path = path, .connection = connection};
+    return on_whole(server, call, &request);
+}
+
+void ne_http_answer(struct ne_http_call *call, const struct ne_http_response *response) {
+    call->response = *response;
+    call->answered = true;
+    call->server->waiting--;
+    MHD_resume_connection(call->connection);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **request_state,
                          enum MHD_RequestTerminationCode code) {
-    struct upload *upload = *request_state;
+    struct ne_http_call *call = *request_state;
     (void)context;
     (void)connection;
     (void)code;
-    if (upload != NULL) {
-        free(upload->body);
-        free(upload);
+    if (call != NULL) {
+        if (call->answered) /* the client went away meanwhile */
+            free(call->response.body);
+        free(call->body);
+        free(call);
     }
     *request_state = NULL;
 }
@@ -147,7 +213,7 @@ static void on_log(void *context, const char *fmt, va_list ap) {
     ne_debug("http: %s", text);
 }
 
-struct ne_http_server *ne_http_open(int listener, ne_http_handler handler, void *context,
+struct ne_http_server *ne_http_open(int listener, const struct ne_http_service *service,
                                     const char *error_key, struct ne_error *err) {
     struct ne_http_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
@@ -155,12 +221,11 @@ struct ne_http_server *ne_http_open(int listener, ne_http_handler handler, void 
         (void)ne_fail(err, NE_NO_MEMORY, "no memory for an HTTP server");
         return NULL;
     }
-    server->handler = handler;
-    server->context = context;
+    server->service = *service;
     server->error_key = error_key;
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
+        server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
         MHD_OPTION_CONNECTION_LIMIT, NE_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         NE_HTTP_IDLE, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
@@ -179,6 +244,8 @@ int ne_http_fd(const struct ne_http_server *server) {
 
 int ne_http_timeout(struct ne_http_server *server) {
     MHD_UNSIGNED_LONG_LONG timeout = 0;
+    if (server->streams.again || server->woken)
+        return 0;
     if (MHD_get_timeout(server->daemon, &timeout) != MHD_YES)
         return -1;
     return timeout > 60000 ? 60000 : (int)timeout;
@@ -190,20 +257,42 @@ static unsigned connections_of(const struct ne_http_server *server) {
         ->num_connections;
 }
 
+static void settle(struct ne_http_server *server) {
+    if (server->waiting > 0)
+        server->service.settle(server->service.context);
+}
+
 /* Where there is no room, the library no longer waits on its listener, and takes that up again when
  * it runs the next time, not when a connection ends. Had all of them ended at once, by their time,
  * there would be nothing left to run for.
  */
 void ne_http_run(struct ne_http_server *server) {
+    streams_resume(&server->streams, false);
+    server->woken = false;
+    unsigned runs = 0;
     do {
+        settle(server);
         server->connections = connections_of(server);
+        server->streams.moved = false;
         (void)MHD_run(server->daemon);
-    } while (connections_of(server) < server->connections);
+    } while (connections_of(server) < server->connections ||
+             ((server->streams.moved || server->waiting > 0) && ++runs < RUNS));
+    server->woken = server->woken || server->waiting > 0;
+}
+
+void ne_http_wake(struct ne_http_server *server) {
+    streams_resume(&server->streams, true);
+    server->woken = server->streams.first != NULL;
 }
 
 void ne_http_close(struct ne_http_server *server) {
     if (server == NULL)
         return;
+    /* The library must not be stopped while a connection is suspended. */
+    settle(server);
+    server->streams.ending = true;
+    streams_resume(&server->streams, true);
+    (void)MHD_run(server->daemon);
     MHD_stop_daemon(server->daemon);
     free(server);
 }

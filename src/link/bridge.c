@@ -22,7 +22,6 @@ static const struct ne_setting bridge_settings[] = {
     {IPV4_DEVCONF_ROUTE_LOCALNET, 0},
     /* The host doesn't answer ARP for addresses that lie elsewhere. */
     {IPV4_DEVCONF_PROXY_ARP, 0},
-    {IPV4_DEVCONF_PROXY_ARP_PVLAN, 0},
     /* It answers for the bridge's own address only, and only to a sender in its subnet: its
      * addresses on other interfaces are not to be found out by asking. (Such an address is still
      * reached by a route with the bridge's address as its gateway.)
@@ -46,6 +45,24 @@ static const struct ne_setting bridge_settings[] = {
     /* An Ethernet broadcast doesn't carry a packet for one address. */
     {IPV4_DEVCONF_DROP_UNICAST_IN_L2_MULTICAST, 1},
 };
+
+/* The settings above and what depends on @bridge. */
+struct settings {
+    struct ne_setting list[NE_COUNT_OF(bridge_settings) + 2];
+    size_t count;
+};
+
+static struct settings settings_of(const struct ne_bridge *bridge) {
+    struct settings settings = {.count = NE_COUNT_OF(bridge_settings)};
+    memcpy(settings.list, bridge_settings, sizeof(bridge_settings));
+    /* It answers in the neighbours' names, each to the others, and takes what is for them: near.c.
+     * What it forwards else is the host's own affair, where neighbours don't reach each other. */
+    settings.list[settings.count++] =
+        (struct ne_setting){IPV4_DEVCONF_PROXY_ARP_PVLAN, bridge->near};
+    if (bridge->near)
+        settings.list[settings.count++] = (struct ne_setting){IPV4_DEVCONF_FORWARDING, 1};
+    return settings;
+}
 
 /* Look for @want among the addresses of an interface. */
 struct address_search {
@@ -171,40 +188,62 @@ static void put_bridge_kind(struct ne_request *request) {
 
 /* Append what makes @state, down to the addresses, like @bridge, except for being up. */
 static void plan_mend(struct ne_batch *batch, const struct ne_link_state *state,
-                      const struct ne_bridge *bridge) {
+                      const struct ne_bridge *bridge, const struct settings *settings) {
     bool wrong_mtu = bridge->mtu != 0 && state->mtu != bridge->mtu;
     bool wrong_mac = !ne_mac_equal(&state->mac, &bridge->mac);
     if (state->snooping || state->stp)
         put_bridge_kind(
             ne_request_link(batch, RTM_NEWLINK, 0, state->index, NULL, "set its bridge options"));
-    if (wrong_mtu || wrong_mac ||
-        ne_inet_differs(state, bridge_settings, NE_COUNT_OF(bridge_settings))) {
+    if (wrong_mtu || wrong_mac || ne_inet_differs(state, settings->list, settings->count)) {
         struct ne_request *request = ne_request_link(batch, RTM_SETLINK, 0, state->index, NULL,
                                                      "set its MTU, MAC address and settings");
         if (wrong_mtu)
             ne_put_u32(request, IFLA_MTU, bridge->mtu);
         if (wrong_mac)
             ne_put(request, IFLA_ADDRESS, sizeof(bridge->mac.bytes), bridge->mac.bytes);
-        (void)ne_put_inet(request, state, bridge_settings, NE_COUNT_OF(bridge_settings));
+        (void)ne_put_inet(request, state, settings->list, settings->count);
     }
     if (state->makes_addresses)
         ne_request_no_ipv6_addresses(batch, state->index, NULL);
+    if (bridge->near)
+        ne_request_no_delay(batch, state->index);
+}
+
+/* switch_ipv6() - What netlink cannot set. A bridge whose host forwards IPv6 does so, too. */
+static void switch_ipv6(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
+                        const struct ne_link_state *state, bool host_forwards) {
+    uint32_t disable = bridge->gateway6.addr.family == NE_NONE;
+    if (state->accept_ra != 0)
+        ne_ipv6_switch(rtnl, bridge->name, "accept_ra", false);
+    if (state->proxy_ndp != bridge->near)
+        ne_ipv6_switch(rtnl, bridge->name, "proxy_ndp", bridge->near);
+    if (bridge->near && host_forwards && state->forwarding6 == 0)
+        ne_ipv6_switch(rtnl, bridge->name, "forwarding", true);
+    if (state->disable_ipv6 != disable)
+        ne_ipv6_switch(rtnl, bridge->name, "disable_ipv6", disable);
 }
 
 /* Bring an existing bridge to what @bridge says; send nothing where nothing differs. */
 static int mend(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
                 const struct ne_link_state *state, bool fresh, struct ne_error *err) {
     struct ne_batch batch;
+    struct settings settings = settings_of(bridge);
+    bool forwards4 = false;
+    bool forwards6 = false;
+    if (bridge->near && ne_rtnl_forwards(&rtnl->link, NE_V6, &forwards6, err) != 0)
+        return -1;
+    /* Neighbours no longer reach each other: the bridge forwards as the host does. */
+    if (!bridge->near && state->inet[IPV4_DEVCONF_PROXY_ARP_PVLAN] != 0) {
+        if (ne_rtnl_forwards(&rtnl->link, NE_V4, &forwards4, err) != 0)
+            return -1;
+        settings.list[settings.count++] = (struct ne_setting){IPV4_DEVCONF_FORWARDING, forwards4};
+    }
     ne_batch_init(&batch, bridge->name);
-    plan_mend(&batch, state, bridge);
+    plan_mend(&batch, state, bridge, &settings);
     if (ne_batch_send(rtnl, &batch, err) != 0)
         return -1;
-
-    uint32_t disable_ipv6 = bridge->gateway6.addr.family == NE_NONE;
-    if (state->has_inet6 && state->accept_ra != 0)
-        ne_ipv6_switch(rtnl, bridge->name, "accept_ra", false);
-    if (state->has_inet6 && state->disable_ipv6 != disable_ipv6)
-        ne_ipv6_switch(rtnl, bridge->name, "disable_ipv6", disable_ipv6);
+    if (state->has_inet6)
+        switch_ipv6(rtnl, bridge, state, forwards6);
 
     /* Up before the addresses: an IPv6 route to its subnet needs that (fib6_nh_init()). */
     ne_batch_init(&batch, bridge->name);
@@ -218,7 +257,7 @@ static int mend(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
         return -1;
     if (ne_batch_send(rtnl, &batch, err) == 0)
         return 0;
-    if (disable_ipv6 == 0 && err != NULL && err->sys_errno == EACCES)
+    if (bridge->gateway6.addr.family != NE_NONE && err != NULL && err->sys_errno == EACCES)
         return ne_context(err, "IPv6 is switched off (net.ipv6.conf.default.disable_ipv6) and "
                                "cannot be switched on from here");
     return -1;
@@ -232,6 +271,7 @@ static int mend(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
 static int make(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_link_state *state,
                 struct ne_error *err) {
     char alias[NE_ALIAS_SIZE];
+    const struct settings settings = settings_of(bridge);
     struct ne_batch batch;
     ne_batch_init(&batch, bridge->name);
     struct ne_request *creation = ne_request_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0,
@@ -244,7 +284,7 @@ static int make(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_
     struct ne_request *request =
         ne_request_link(&batch, RTM_SETLINK, 0, 0, bridge->name, "set its alias and settings");
     ne_put_text(request, IFLA_IFALIAS, ne_alias(NE_LINK_BRIDGE, bridge->owner, alias));
-    (void)ne_put_inet(request, NULL, bridge_settings, NE_COUNT_OF(bridge_settings));
+    (void)ne_put_inet(request, NULL, settings.list, settings.count);
     ne_request_no_ipv6_addresses(&batch, 0, bridge->name);
     ne_request_get_link(&batch, 0, bridge->name, state);
 
@@ -274,17 +314,36 @@ int ne_rtnl_bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
     return look(ne_rtnl_of(link), bridge, &state, err);
 }
 
+/* is_changed() - Whether a setting of a bridge that is there is not as it was left. */
+static bool is_changed(const struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
+                       const struct ne_link_state *state) {
+    const struct settings settings = settings_of(bridge);
+    bool answers = state->proxy_ndp != 0;
+    return state->snooping || state->stp || state->makes_addresses ||
+           (state->has_inet6 && answers != bridge->near && !rtnl->switches_fixed) ||
+           !ne_mac_equal(&state->mac, &bridge->mac) ||
+           (bridge->mtu != 0 && state->mtu != bridge->mtu) ||
+           ne_inet_differs(state, settings.list, settings.count);
+}
+
 /* note_differences() - What of a bridge that is there is not as it was left; its addresses are
  * looked at where they are mended. */
 static void note_differences(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
                              const struct ne_link_state *state) {
     if ((state->flags & IFF_UP) == 0)
         ne_mended(rtnl, bridge->name, "was down");
-    if (state->snooping || state->stp || state->makes_addresses ||
-        !ne_mac_equal(&state->mac, &bridge->mac) ||
-        (bridge->mtu != 0 && state->mtu != bridge->mtu) ||
-        ne_inet_differs(state, bridge_settings, NE_COUNT_OF(bridge_settings)))
+    if (is_changed(rtnl, bridge, state))
         ne_mended(rtnl, bridge->name, "had its settings changed");
+}
+
+int ne_rtnl_bridge_whole(struct ne_link *link, const struct ne_bridge *bridge, bool *whole,
+                         struct ne_error *err) {
+    struct ne_link_state state;
+    if (look(ne_rtnl_of(link), bridge, &state, err) != 0)
+        return -1;
+    *whole =
+        state.found && (state.flags & IFF_UP) != 0 && !is_changed(ne_rtnl_of(link), bridge, &state);
+    return 0;
 }
 
 int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,

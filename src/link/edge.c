@@ -28,13 +28,20 @@ static void edge_close(struct ne_link *link) {
 
 static const struct ne_link_ops rtnl_ops = {
     .bridge_check = ne_rtnl_bridge_check,
+    .bridge_whole = ne_rtnl_bridge_whole,
     .bridge_ensure = ne_rtnl_bridge_ensure,
     .port_ensure = ne_rtnl_port_ensure,
     .port_quench = ne_rtnl_port_quench,
     .remove = ne_rtnl_remove,
+    .retire = ne_rtnl_retire,
+    .reap = ne_rtnl_reap,
     .survey = ne_rtnl_survey,
+    .others = ne_rtnl_others,
+    .drops = ne_rtnl_drops,
+    .traffic = ne_rtnl_traffic,
     .overlap = ne_rtnl_overlap,
     .is_local = ne_rtnl_is_local,
+    .forwards = ne_rtnl_forwards,
     .close = edge_close,
 };
 

@@ -77,6 +77,12 @@ static void parse_settings(const struct nlattr *spec, struct ne_link_state *stat
         if (count > DEVCONF_DISABLE_IPV6)
             memcpy(&state->disable_ipv6, values + DEVCONF_DISABLE_IPV6 * sizeof(uint32_t),
                    sizeof(uint32_t));
+        if (count > DEVCONF_PROXY_NDP)
+            memcpy(&state->proxy_ndp, values + DEVCONF_PROXY_NDP * sizeof(uint32_t),
+                   sizeof(uint32_t));
+        if (count > DEVCONF_FORWARDING)
+            memcpy(&state->forwarding6, values + DEVCONF_FORWARDING * sizeof(uint32_t),
+                   sizeof(uint32_t));
     }
 }
 
@@ -96,10 +102,14 @@ bool ne_link_parse(const struct nlmsghdr *message, struct ne_link_state *state) 
     if (!ne_attr_text(attrs[IFLA_IFALIAS], state->alias, sizeof(state->alias)))
         state->alias[0] = '\0';
     (void)ne_attr_u32(attrs[IFLA_MTU], &state->mtu);
+    (void)ne_attr_u32(attrs[IFLA_GROUP], &state->group);
     (void)ne_attr_mac(attrs[IFLA_ADDRESS], &state->mac);
     (void)ne_attr_index(attrs[IFLA_MASTER], &state->master);
     (void)ne_attr_index(attrs[IFLA_LINK], &state->peer);
     state->peer_is_apart = attrs[IFLA_LINK_NETNSID] != NULL;
+    state->peer_space = state->space = -1;
+    (void)ne_attr_index(attrs[IFLA_LINK_NETNSID], &state->peer_space);
+    (void)ne_attr_index(attrs[IFLA_TARGET_NETNSID], &state->space);
     parse_kind(attrs[IFLA_LINKINFO], state);
     parse_settings(attrs[IFLA_AF_SPEC], state);
     state->found = true;

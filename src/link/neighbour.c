@@ -57,6 +57,28 @@ void ne_request_neighbour(struct ne_batch *batch, int bridge, const struct ne_ad
     ne_put(request, NDA_LLADDR, sizeof(mac->bytes), mac->bytes);
 }
 
+/* The kernel's table of these knows no MAC address, and is asked only where the bridge's proxy_ndp
+ * is on. An entry also makes the host a member of the address's solicited-node group
+ * (pndisc_constructor(), net/ipv6/ndisc.c). */
+void ne_request_proxy(struct ne_batch *batch, int bridge, const struct ne_addr *addr,
+                      bool answers) {
+    if (addr->family != NE_V6)
+        return;
+    struct ne_request *request = request_neighbour(
+        batch, answers ? RTM_NEWNEIGH : RTM_DELNEIGH, answers ? NLM_F_CREATE | NLM_F_REPLACE : 0,
+        AF_INET6, bridge,
+        answers ? "let the bridge answer for the container" : "let the bridge answer no more");
+    struct ndmsg *header = ne_request_header(request);
+    header->ndm_flags = NTF_PROXY;
+    put_address(request, addr);
+    if (answers)
+        return;
+    ne_request_tolerate(request, ENOENT);
+    ne_request_tolerate(request, ENODEV);
+    ne_request_tolerate(request, EAFNOSUPPORT);
+    ne_request_tolerate(request, EINVAL);
+}
+
 /* What the bridge knows of one address. */
 struct entry {
     struct ne_mac mac;
@@ -105,6 +127,7 @@ static void request_forget(struct ne_batch *batch, int bridge, const struct ne_a
     ne_request_tolerate(request, ENODEV);
     ne_request_tolerate(request, EAFNOSUPPORT);
     ne_request_tolerate(request, EINVAL);
+    ne_request_proxy(batch, bridge, addr, false);
 }
 
 int ne_rtnl_port_quench(struct ne_link *link, const struct ne_port *port, struct ne_error *err) {

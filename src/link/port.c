@@ -114,6 +114,9 @@ static bool plan_mend(struct ne_batch *batch, const struct scene *scene, const s
     if (moved || port_flags_differ(here))
         put_port_flags(
             ne_request_link(batch, RTM_NEWLINK, 0, here->index, NULL, "set its port flags"));
+    if (here->group == NE_RETIRED_GROUP) /* its endpoint is here again before it was deleted */
+        ne_put_u32(ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "take it back in use"),
+                   IFLA_GROUP, 0);
     if (port->mtu != 0 && here->mtu != port->mtu)
         ne_put_u32(ne_request_link(batch, RTM_SETLINK, 0, here->index, NULL, "set its MTU"),
                    IFLA_MTU, port->mtu);
@@ -137,8 +140,10 @@ static bool plan_mend(struct ne_batch *batch, const struct scene *scene, const s
     ne_request_forwarding(batch, here->index, &port->mac);
     ne_request_neighbour(batch, scene->bridge.index, &port->addr4, &port->mac);
     /* Where the bridge has no IPv6, nothing is ever sent there; the kernel refuses the entry. */
-    if (scene->bridge.has_inet6 && scene->bridge.disable_ipv6 == 0)
+    if (scene->bridge.has_inet6 && scene->bridge.disable_ipv6 == 0) {
         ne_request_neighbour(batch, scene->bridge.index, &port->addr6, &port->mac);
+        ne_request_proxy(batch, scene->bridge.index, &port->addr6, port->near);
+    }
     *guard = ne_request_guard(batch, here->index, port);
     return up;
 }

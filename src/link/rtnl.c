@@ -251,12 +251,16 @@ int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *
         bool interrupted = false;
         bool over = false;
         ssize_t size = 0;
+        request->enough = false;
         request->answer(request->context, NULL);
         if (send_all(rtnl, batch, err) != 0)
             return -1;
         while (size >= 0 && !over) {
             size = receive(rtnl);
             over = size >= 0 && ne_dump_take(rtnl, request, (size_t)size, &interrupted);
+            /* Only the socket's end ends a dump that is under way. */
+            if (size >= 0 && request->enough)
+                return ne_rtnl_connect(rtnl, err);
         }
         if (size < 0 && errno == ENOBUFS) {
             if (ne_rtnl_connect(rtnl, err) != 0)

@@ -33,9 +33,10 @@ struct ne_rtnl {
     struct mnl_socket *socket;
     unsigned portid;
     uint32_t sequence;
-    char *ipv6_conf;    /* NULL: IPv6's switches are left alone */
-    bool warned_locked; /* said once that this kernel has no locked ports */
-    char *answer;       /* NE_ANSWER_SIZE bytes to receive in */
+    char *ipv6_conf;     /* NULL: IPv6's switches are left alone */
+    bool switches_fixed; /* one of IPv6's switches could not be written */
+    bool warned_locked;  /* said once that this kernel has no locked ports */
+    char *answer;        /* NE_ANSWER_SIZE bytes to receive in */
 };
 
 /* ne_rtnl_of() - The edge behind @link, which ne_rtnl_open() made. */
@@ -64,6 +65,7 @@ struct ne_request {
     int tolerated[NE_TOLERATED_MAX];
     ne_answer answer; /* NULL: only the acknowledgement matters */
     void *context;
+    bool enough; /* set by the answer function: the rest of a dump is not wanted */
     bool answered;
     int error; /* errno of the kernel's acknowledgement */
     char says[NE_KERNEL_SAYS];
@@ -98,7 +100,7 @@ int ne_batch_send(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error 
 
 /* ne_rtnl_dump() - Send the first request of @batch as a dump, and call its answer function
  * with each message. It is called with NULL first, and again each time the dump starts anew
- * because the kernel's list changed meanwhile. Return: 0, or -1.
+ * because the kernel's list changed meanwhile. Return: 0 (also if it had enough), or -1.
  */
 int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err);
 
@@ -144,10 +146,10 @@ bool ne_route_parse(const struct nlmsghdr *message, enum ne_family family, int e
 bool ne_route_type(const struct nlmsghdr *message, uint8_t *type);
 bool ne_entry_parse(const struct nlmsghdr *message, struct ne_mac *mac);
 
-/* ne_watch_is_ours() - Whether one of the messages may be about an interface of ours. Not quite
- * pure: it asks the kernel for the name behind an index.
+/* ne_link_note() - Add what the messages hint at to @to, a struct ne_link_changes. Not quite pure:
+ * it asks the kernel for the name behind an index.
  */
-bool ne_watch_is_ours(const char *datagram, size_t size);
+void ne_link_note(void *to, const char *datagram, size_t size);
 
 /* --- attr.c: attributes ------------------------------------------------------------- */
 
@@ -178,7 +180,6 @@ bool ne_attr_addr(const struct nlattr *attr, enum ne_family family, struct ne_ad
 
 /* --- links.c: a link as the kernel reports it ----------------------------------------- */
 
-#define NE_KIND_SIZE  16
 #define NE_INET_CONF  (IPV4_DEVCONF_MAX + 1)
 #define NE_PORT_FLAGS (IFLA_BRPORT_MAX + 1)
 
@@ -191,9 +192,12 @@ struct ne_link_state {
     unsigned flags;            /* IFF_* */
     unsigned mtu;
     struct ne_mac mac;
+    uint32_t group;     /* of interfaces, ip-link(8): 0 is the usual one */
     int master;         /* 0: none */
     int peer;           /* IFLA_LINK: index of a veth's other end; 0: none */
-    bool peer_is_apart; /* that index is of another namespace */
+    bool peer_is_apart; /* that index is of another namespace: */
+    int peer_space;     /* its IFLA_LINK_NETNSID; -1: none */
+    int space;          /* IFLA_TARGET_NETNSID: the namespace that was asked for; -1: none */
     bool snooping, stp; /* a bridge's own; false where the kernel has none */
     /* A bridge port's flags by IFLA_BRPORT_*. */
     bool has_port_flag[NE_PORT_FLAGS];
@@ -203,7 +207,7 @@ struct ne_link_state {
     uint32_t inet[NE_INET_CONF];
     bool has_inet6;       /* the interface takes part in IPv6 at all */
     bool makes_addresses; /* the kernel would give it IPv6 addresses by itself */
-    uint32_t disable_ipv6, accept_ra;
+    uint32_t disable_ipv6, accept_ra, proxy_ndp, forwarding6;
 };
 
 /* A setting and the value that it should have. */
@@ -276,6 +280,22 @@ void ne_request_forwarding(struct ne_batch *batch, int index, const struct ne_ma
 void ne_request_neighbour(struct ne_batch *batch, int bridge, const struct ne_addr *addr,
                           const struct ne_mac *mac);
 
+/* ne_request_proxy() - Append: the bridge answers neighbour discovery for @addr (nothing happens if
+ * it isn't of IPv6), or no longer does.
+ */
+void ne_request_proxy(struct ne_batch *batch, int bridge, const struct ne_addr *addr, bool answers);
+
+/* --- near.c: a bridge by way of which neighbours reach each other ------------------------- */
+
+/* ne_request_no_delay() - Append: the bridge answers for others at once. The kernel would wait up
+ * to 0.8 s, for the sake of true owners on the same link; here there can be none.
+ */
+void ne_request_no_delay(struct ne_batch *batch, int bridge);
+
+/* ne_rtnl_forwards() - link.h's forwards. */
+int ne_rtnl_forwards(struct ne_link *link, enum ne_family family, bool *forwards,
+                     struct ne_error *err);
+
 /* --- guard.c: which frames may pass a port ------------------------------------------ */
 
 /* ne_request_guard() - Append: only IP and ARP in the endpoint's own name enters @port, whose
@@ -288,13 +308,23 @@ void ne_request_neighbour(struct ne_batch *batch, int bridge, const struct ne_ad
 const struct ne_request *ne_request_guard(struct ne_batch *batch, int index,
                                           const struct ne_port *port);
 
+/* ne_drops_parse() - Read a message about a qdisc. Return: whether it is a guard's. (drops.c) */
+bool ne_drops_parse(const struct nlmsghdr *message, struct ne_guard_drops *drops);
+
+/* ne_traffic_parse() - Read a message about a link. Return: whether it is a port of ours, in use,
+ * and tells what it has sent. (traffic.c) */
+bool ne_traffic_parse(const struct nlmsghdr *message, struct ne_port_traffic *traffic);
+
 /* --- sysctl.c ------------------------------------------------------------------------ */
 
-/* ne_ipv6_switch() - Write @value to IPv6's setting @key of @device, where that is possible. */
-void ne_ipv6_switch(const struct ne_rtnl *rtnl, const char *device, const char *key, bool value);
+/* ne_ipv6_switch() - Write @value to IPv6's setting @key of @device, where that is possible; that
+ * it isn't is noted. */
+void ne_ipv6_switch(struct ne_rtnl *rtnl, const char *device, const char *key, bool value);
 
 /* --- the operations (link.h), one file each ------------------------------------------- */
 
+int ne_rtnl_bridge_whole(struct ne_link *link, const struct ne_bridge *bridge, bool *whole,
+                         struct ne_error *err);
 int ne_rtnl_bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
                          struct ne_error *err);
 int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
@@ -302,7 +332,15 @@ int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
 int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct ne_error *err);
 int ne_rtnl_port_quench(struct ne_link *link, const struct ne_port *port, struct ne_error *err);
 int ne_rtnl_remove(struct ne_link *link, const char *name, const char *owner, struct ne_error *err);
+int ne_rtnl_retire(struct ne_link *link, const char *name, const char *owner, bool *retired,
+                   struct ne_error *err);
+int ne_rtnl_reap(struct ne_link *link, struct ne_error *err);
 int ne_rtnl_survey(struct ne_link *link, ne_link_visit visit, void *context, struct ne_error *err);
+int ne_rtnl_others(struct ne_link *link, ne_others_visit visit, void *context,
+                   struct ne_error *err);
+int ne_rtnl_drops(struct ne_link *link, ne_drops_visit visit, void *context, struct ne_error *err);
+int ne_rtnl_traffic(struct ne_link *link, ne_traffic_visit visit, void *context,
+                    struct ne_error *err);
 int ne_rtnl_overlap(struct ne_link *link, const struct ne_prefix *pool, const char *except,
                     struct ne_prefix *found, char device[static NE_IFNAME_SIZE],
                     struct ne_error *err);

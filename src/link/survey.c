@@ -24,6 +24,7 @@ static void take_ours(void *context, const struct nlmsghdr *message) {
     found.kind = ne_link_owner(&state, found.owner);
     if (found.kind == NE_LINK_OTHER)
         return;
+    found.retired = found.kind == NE_LINK_PORT && state.group == NE_RETIRED_GROUP;
     memcpy(found.name, state.name, sizeof(found.name));
     if (harvest->count == harvest->room) {
         size_t room = harvest->room == 0 ? 64 : harvest->room * 2;

@@ -7,6 +7,7 @@
 #define DOCKER_PREFIX   "com.docker.network."
 #define OPTION_GENERIC  "com.docker.network.generic"
 #define OPTION_INTERNAL "com.docker.network.internal"
+#define OPTION_IPV4     "com.docker.network.enable_ipv4" /* comes from Docker 28 and later */
 #define OPTION_PORTMAP  "com.docker.network.portmap"
 #define SHOWN           80
 
@@ -115,6 +116,7 @@ static int decode_network_options(const json_t *body, struct ne_network *network
     if (options == NULL)
         return 0;
     network->internal = json_is_true(json_object_get(options, OPTION_INTERNAL));
+    network->names_kept = json_object_get(options, OPTION_IPV4) != NULL;
     if (member_object(options, OPTION_GENERIC, &generic, err) < 0)
         return -1;
 
@@ -140,17 +142,17 @@ int decode_network(const json_t *body, struct ne_network *network, struct ne_err
 
 /* Per-endpoint options lie beside the engine's own, which all have its prefix. Some engines
  * put them under the generic key as well. */
-static int decode_endpoint_options(const json_t *body, struct ne_endpoint *endpoint,
+static int decode_endpoint_options(const json_t *body, struct ne_options *options,
                                    struct ne_error *err) {
-    json_t *options;
-    if (member_object(body, "Options", &options, err) < 0)
+    json_t *given;
+    if (member_object(body, "Options", &given, err) < 0)
         return -1;
     const char *key;
     json_t *value;
-    json_object_foreach(options, key, value) {
+    json_object_foreach(given, key, value) {
         if (strncasecmp(key, DOCKER_PREFIX, strlen(DOCKER_PREFIX)) == 0)
             continue;
-        if (set_option(&endpoint->options, NE_SCOPE_ENDPOINT, key, value, err) < 0)
+        if (set_option(options, NE_SCOPE_ENDPOINT, key, value, err) < 0)
             return -1;
     }
     return 0;
@@ -184,11 +186,13 @@ static int decode_interface(const json_t *body, struct ne_endpoint *endpoint,
     return 0;
 }
 
-int decode_endpoint(const json_t *body, struct ne_endpoint *endpoint, struct ne_error *err) {
-    struct ne_endpoint e = {0};
+int decode_endpoint(const json_t *body, struct ne_endpoint *endpoint, struct ne_options *options,
+                    struct ne_error *err) {
+    struct ne_endpoint e = {.options = options};
+    *options = ne_options_nothing;
     if (decode_id(body, "NetworkID", e.network, err) < 0 ||
         decode_id(body, "EndpointID", e.id, err) < 0 || decode_interface(body, &e, err) < 0 ||
-        decode_endpoint_options(body, &e, err) < 0)
+        decode_endpoint_options(body, options, err) < 0)
         return -1;
     *endpoint = e;
     return 0;

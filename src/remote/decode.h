@@ -18,8 +18,10 @@ int decode_id(const json_t *body, const char *key, char id[static NE_ID_SIZE],
 /* decode_network() - CreateNetwork: id, pools, gateways, internal, options. */
 int decode_network(const json_t *body, struct ne_network *network, struct ne_error *err);
 
-/* decode_endpoint() - CreateEndpoint: id, network, addresses, MAC, options. */
-int decode_endpoint(const json_t *body, struct ne_endpoint *endpoint, struct ne_error *err);
+/* decode_endpoint() - CreateEndpoint: id, network, addresses, MAC, and @options, to which @endpoint
+ * points then. */
+int decode_endpoint(const json_t *body, struct ne_endpoint *endpoint, struct ne_options *options,
+                    struct ne_error *err);
 
 /* decode_sandbox() - Join: the sandbox key; absent is empty. */
 int decode_sandbox(const json_t *body, char sandbox[static NE_SANDBOX_SIZE], struct ne_error *err);

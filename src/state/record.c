@@ -1,7 +1,6 @@
 /* record.c - records as JSON: see record.h. */
 #include "record.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* set_text() - Add a string; on failure @object is released, so calls can be chained. */
@@ -42,17 +41,10 @@ static json_t *set_mac(json_t *object, const char *key, const struct ne_mac *mac
 
 json_t *ne_options_to_json(const struct ne_options *options) {
     json_t *object = json_object();
-    char text[NE_PROXY_LIST_TEXT];
-    if (options->has_proxy)
-        object = set_text(object, "proxy", ne_options_format_proxy(options, text));
-    if (options->has_refuse)
-        object = set_text(object, "refuse", ne_refuse_name(options->refuse));
-    if (options->has_mtu) {
-        (void)snprintf(text, sizeof(text), "%u", options->mtu);
-        object = set_text(object, "com.docker.network.driver.mtu", text);
-    }
-    if (options->has_bridge)
-        object = set_text(object, "com.docker.network.bridge.name", options->bridge);
+    char text[NE_OPTION_TEXT];
+    const char *key;
+    for (size_t i = 0; (key = ne_options_get(options, i, text)) != NULL; i++)
+        object = set_text(object, key, text);
     return object;
 }
 
@@ -72,6 +64,9 @@ json_t *ne_record_of_network(const struct ne_network *network) {
     object = set_prefix(object, "pool6", &network->pool6);
     object = set_prefix(object, "gateway6", &network->gateway6);
     object = set_json(object, "internal", json_boolean(network->internal));
+    object = set_json(object, "revision", json_integer((json_int_t)network->revision));
+    if (network->names_kept) /* later than version 1 of records: left out where it says nothing */
+        object = set_json(object, "names_kept", json_true());
     return set_json(object, "options", ne_options_to_json(&network->options));
 }
 
@@ -85,7 +80,10 @@ json_t *ne_record_of_endpoint(const struct ne_endpoint *endpoint, const char *bo
     object = set_json(object, "mac_is_ours", json_boolean(endpoint->mac_is_ours));
     object = set_json(object, "joined", json_boolean(endpoint->joined));
     object = set_text(object, "sandbox", endpoint->sandbox);
-    return set_json(object, "options", ne_options_to_json(&endpoint->options));
+    object = set_json(object, "lacks_route", json_boolean(endpoint->lacks_route));
+    object = set_json(object, "quota_reached", json_boolean(endpoint->quota_reached));
+    object = set_json(object, "revision", json_integer((json_int_t)endpoint->revision));
+    return set_json(object, "options", ne_options_to_json(endpoint->options));
 }
 
 /* A reader remembers the first thing that was wrong; later reads change nothing. */
@@ -161,6 +159,23 @@ static void take_mac(struct reader *reader, const char *key, struct ne_mac *out)
         wrong(reader, key, "a MAC address");
 }
 
+/* Fields that records of earlier versions do not have. */
+static bool take_later_bool(struct reader *reader, const char *key) {
+    const json_t *value = take(reader, key);
+    if (value != NULL && !json_is_boolean(value))
+        wrong(reader, key, "true or false");
+    return json_is_true(value);
+}
+
+static unsigned long take_revision(struct reader *reader) {
+    const json_t *value = take(reader, "revision");
+    if (value == NULL)
+        return 1;
+    if (!json_is_integer(value) || json_integer_value(value) < 1)
+        wrong(reader, "revision", "a number from 1");
+    return (unsigned long)json_integer_value(value);
+}
+
 static bool take_bool(struct reader *reader, const char *key) {
     const json_t *value = take(reader, key);
     if (!json_is_boolean(value))
@@ -228,6 +243,9 @@ int ne_record_to_network(const json_t *json, struct ne_network *network, struct 
     take_prefix(&reader, "pool6", NE_V6, &n.pool6);
     take_prefix(&reader, "gateway6", NE_V6, &n.gateway6);
     n.internal = take_bool(&reader, "internal");
+    n.revision = take_revision(&reader);
+    if (json_object_get(json, "names_kept") != NULL)
+        n.names_kept = take_bool(&reader, "names_kept");
     take_options(&reader, NE_SCOPE_NETWORK, &n.options);
     if (finish(&reader) < 0)
         return -1;
@@ -235,8 +253,8 @@ int ne_record_to_network(const json_t *json, struct ne_network *network, struct 
     return 0;
 }
 
-int ne_record_to_endpoint(const json_t *json, struct ne_endpoint *endpoint, const char **boot,
-                          struct ne_error *err) {
+int ne_record_to_endpoint(const json_t *json, struct ne_endpoint *endpoint,
+                          struct ne_options *options, const char **boot, struct ne_error *err) {
     struct reader reader = {.object = json, .err = err};
     struct ne_endpoint e = {0};
     take_header(&reader, "endpoint", e.id);
@@ -248,7 +266,12 @@ int ne_record_to_endpoint(const json_t *json, struct ne_endpoint *endpoint, cons
     e.mac_is_ours = take_bool(&reader, "mac_is_ours");
     e.joined = take_bool(&reader, "joined");
     take_copy(&reader, "sandbox", e.sandbox, sizeof(e.sandbox));
-    take_options(&reader, NE_SCOPE_ENDPOINT, &e.options);
+    e.lacks_route = take_later_bool(&reader, "lacks_route");
+    e.quota_reached = take_later_bool(&reader, "quota_reached");
+    e.revision = take_revision(&reader);
+    *options = ne_options_nothing;
+    take_options(&reader, NE_SCOPE_ENDPOINT, options);
+    e.options = options;
     if (finish(&reader) < 0)
         return -1;
     *endpoint = e;

@@ -20,8 +20,8 @@ json_t *ne_record_of_endpoint(const struct ne_endpoint *endpoint, const char *bo
  * Return: 0, or -1 with NE_STATE and what is wrong.
  */
 int ne_record_to_network(const json_t *json, struct ne_network *network, struct ne_error *err);
-int ne_record_to_endpoint(const json_t *json, struct ne_endpoint *endpoint, const char **boot,
-                          struct ne_error *err);
+int ne_record_to_endpoint(const json_t *json, struct ne_endpoint *endpoint,
+                          struct ne_options *options, const char **boot, struct ne_error *err);
 
 /* ne_options_to_json() - Options as KEY: VALUE strings, as ne_options_set() reads them.
  * Return: an object owned by the caller, or NULL if memory is short.

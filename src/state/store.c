@@ -44,15 +44,41 @@ static int write_whole(int fd, const char *text, size_t size) {
     return 0;
 }
 
-/* replace() - Write @text aside, fsync, rename to @name, fsync the folder. */
-static int replace(int folder, const char *name, const char *text, size_t size) {
+/* remedy_of() - What to do about a disk that takes nothing. */
+static const char *remedy_of(int cause) {
+    switch (cause) {
+    case ENOSPC:
+    case EDQUOT:
+        return " (make room there; df and df -i tell of what there is too little)";
+    case EROFS:
+        return " (its file system is read-only: the kernel's log may say why; mount it writable)";
+    default:
+        return "";
+    }
+}
+
+/* cannot() - Fail over a record's file, or the folder if @name is NULL. */
+static int cannot(const struct file_store *store, const char *what, const char *kind,
+                  const char *name, int cause, struct ne_error *err) {
+    return ne_fail(err, NE_STATE, "cannot %s %s/%ss%s%s: %s%s", what, store->dir, kind,
+                   name == NULL ? "" : "/", name == NULL ? "" : name, strerror(cause),
+                   remedy_of(cause));
+}
+
+/* Whether a record has to outlive a power cut. An endpoint's has not: it belongs to one boot of the
+ * host, and what a process wrote outlives that process without being synced. Each fsync() would
+ * cost a container's start as much as making its links. */
+enum lasts { THIS_BOOT, FOR_GOOD };
+
+/* replace() - Write @text aside and rename to @name; FOR_GOOD, sync the file and the folder. */
+static int replace(int folder, const char *name, const char *text, size_t size, enum lasts lasts) {
     char aside[RECORD_NAME + 8];
     (void)snprintf(aside, sizeof(aside), ".%s.new", name);
 
     int fd = openat(folder, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
-    int failed = write_whole(fd, text, size) < 0 || fsync(fd) < 0;
+    int failed = write_whole(fd, text, size) < 0 || (lasts == FOR_GOOD && fsync(fd) < 0);
     int cause = errno;
     if (close(fd) < 0 && !failed) {
         failed = 1;
@@ -67,11 +93,11 @@ static int replace(int folder, const char *name, const char *text, size_t size) 
         errno = cause;
         return -1;
     }
-    return fsync(folder);
+    return lasts == FOR_GOOD ? fsync(folder) : 0;
 }
 
 static int save(struct file_store *store, int folder, const char *kind, const char *id,
-                json_t *record, struct ne_error *err) {
+                json_t *record, enum lasts lasts, struct ne_error *err) {
     char *text = record == NULL ? NULL : json_dumps(record, JSON_INDENT(2));
     json_decref(record);
     if (text == NULL)
@@ -79,55 +105,60 @@ static int save(struct file_store *store, int folder, const char *kind, const ch
 
     char name[RECORD_NAME];
     (void)snprintf(name, sizeof(name), "%s.json", id);
-    int result = replace(folder, name, text, strlen(text));
+    int result = replace(folder, name, text, strlen(text), lasts);
     int cause = errno;
     free(text);
     if (result < 0)
-        return ne_fail_errno(err, NE_STATE, cause, "cannot write %s/%ss/%s", store->dir, kind,
-                             name);
+        return cannot(store, "write", kind, name, cause, err);
     return 0;
 }
 
 static int save_network(struct ne_store *store, const struct ne_network *network,
                         struct ne_error *err) {
     return save(of(store), of(store)->networks, "network", network->id,
-                ne_record_of_network(network), err);
+                ne_record_of_network(network), FOR_GOOD, err);
 }
 
 static int save_endpoint(struct ne_store *store, const struct ne_endpoint *endpoint,
                          struct ne_error *err) {
     return save(of(store), of(store)->endpoints, "endpoint", endpoint->id,
-                ne_record_of_endpoint(endpoint, of(store)->boot), err);
+                ne_record_of_endpoint(endpoint, of(store)->boot), THIS_BOOT, err);
 }
 
 static int forget(struct file_store *store, int folder, const char *kind, const char *id,
-                  struct ne_error *err) {
+                  enum lasts lasts, struct ne_error *err) {
     char name[RECORD_NAME];
     (void)snprintf(name, sizeof(name), "%s.json", id);
     if (unlinkat(folder, name, 0) < 0) {
         if (errno == ENOENT)
             return 0;
-        return ne_fail_errno(err, NE_STATE, errno, "cannot remove %s/%ss/%s", store->dir, kind,
-                             name);
+        return cannot(store, "remove", kind, name, errno, err);
     }
-    if (fsync(folder) < 0)
-        return ne_fail_errno(err, NE_STATE, errno, "cannot sync %s/%ss", store->dir, kind);
+    if (lasts == FOR_GOOD && fsync(folder) < 0)
+        return cannot(store, "sync", kind, NULL, errno, err);
     return 0;
 }
 
 static int forget_network(struct ne_store *store, const char *id, struct ne_error *err) {
-    return forget(of(store), of(store)->networks, "network", id, err);
+    return forget(of(store), of(store)->networks, "network", id, FOR_GOOD, err);
 }
 
 static int forget_endpoint(struct ne_store *store, const char *id, struct ne_error *err) {
-    return forget(of(store), of(store)->endpoints, "endpoint", id, err);
+    return forget(of(store), of(store)->endpoints, "endpoint", id, THIS_BOOT, err);
+}
+
+/* fail_read() - A call that reads a record failed. Out of memory or descriptors, the system says
+ * nothing of the record: NE_NO_MEMORY, at which loading ends, instead of setting it aside. */
+static void fail_read(struct ne_error *err, int cause, const char *what) {
+    bool passing = cause == ENOMEM || cause == EMFILE || cause == ENFILE;
+    (void)ne_fail_errno(err, passing ? NE_NO_MEMORY : NE_STATE, cause, "cannot %s it", what);
 }
 
 /* read_record() - One file as JSON. Return: owned by the caller, or NULL with @err. */
 static json_t *read_record(int folder, const char *name, struct ne_error *err) {
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
-        (void)ne_fail_errno(err, NE_STATE, errno, "cannot open it");
+        fail_read(err, errno, "open");
         return NULL;
     }
     char *text = malloc(RECORD_MAX);
@@ -149,7 +180,9 @@ static json_t *read_record(int folder, const char *name, struct ne_error *err) {
     if (text == NULL)
         (void)ne_fail(err, NE_NO_MEMORY, "no memory to read it");
     else if (n < 0)
-        (void)ne_fail_errno(err, NE_STATE, cause, "cannot read it");
+        fail_read(err, cause, "read");
+    else if (used == 0)
+        (void)ne_fail(err, NE_NOT_FOUND, "it is empty");
     else if (used == RECORD_MAX)
         (void)ne_fail(err, NE_STATE, "it is larger than %zu bytes", RECORD_MAX);
     else if ((json = json_loadb(text, used, JSON_REJECT_DUPLICATES, &where)) == NULL)
@@ -177,8 +210,9 @@ static int take_network(struct file_store *store, struct ne_model *model, const 
 static int take_endpoint(struct file_store *store, struct ne_model *model, const json_t *json,
                          const char *id, struct ne_error *err) {
     struct ne_endpoint endpoint;
+    struct ne_options options;
     const char *boot;
-    if (ne_record_to_endpoint(json, &endpoint, &boot, err) < 0)
+    if (ne_record_to_endpoint(json, &endpoint, &options, &boot, err) < 0)
         return -1;
     if (strcmp(endpoint.id, id) != 0)
         return ne_fail(err, NE_STATE, "its id is not its file's name");
@@ -187,7 +221,10 @@ static int take_endpoint(struct file_store *store, struct ne_model *model, const
     if (strcmp(boot, store->boot) != 0 || network == NULL) {
         ne_info("endpoint %.12s is of %s: forgotten", id,
                 network == NULL ? "no known network" : "an earlier boot");
-        return forget_endpoint(&store->base, id, err);
+        struct ne_error why;
+        if (forget_endpoint(&store->base, id, &why) < 0)
+            ne_warn("%s; the next start tries again", why.text);
+        return 0;
     }
     if (ne_endpoint_check(model, network, &endpoint, err) < 0)
         return -1;
@@ -238,7 +275,14 @@ static int load_one(struct file_store *store, struct ne_model *model, int folder
         return 0;
     if (why.code == NE_NO_MEMORY) {
         *err = why;
+        (void)ne_context(err, "%s/%ss/%s", store->dir, kind, name);
         return -1;
+    }
+    /* Written in this boot it would be whole: so it is of one that ended by a power cut. */
+    if (why.code == NE_NOT_FOUND && folder == store->endpoints) {
+        ne_info("endpoint %.12s: its record is empty, of an earlier boot: forgotten", id);
+        if (forget_endpoint(&store->base, id, &why) == 0)
+            return 0;
     }
     set_aside(store, folder, kind, name, &why);
     return 0;
@@ -264,7 +308,7 @@ static int sweep_one(struct file_store *store, struct ne_model *model, int folde
     if (!id_of(name, id) || ne_model_network(model, id) != NULL ||
         ne_model_endpoint(model, id) != NULL)
         return 0;
-    return forget(store, folder, kind, id, err);
+    return forget(store, folder, kind, id, folder == store->networks ? FOR_GOOD : THIS_BOOT, err);
 }
 
 static int walk_folder(struct file_store *store, struct ne_model *model, int folder,
@@ -278,9 +322,16 @@ static int walk_folder(struct file_store *store, struct ne_model *model, int fol
         return ne_fail_errno(err, NE_STATE, cause, "cannot list %s/%ss", store->dir, kind);
     }
     int result = 0;
-    const struct dirent *entry;
-    while (result == 0 && (entry = readdir(entries)) != NULL)
+    while (result == 0) {
+        errno = 0; /* readdir() ends and fails alike */
+        const struct dirent *entry = readdir(entries);
+        if (entry == NULL)
+            break;
         result = visit(store, model, folder, kind, entry->d_name, err);
+    }
+    /* A list that is cut short would make nobody's of what the other records own. */
+    if (result == 0 && errno != 0)
+        result = ne_fail_errno(err, NE_STATE, errno, "cannot list %s/%ss", store->dir, kind);
     (void)closedir(entries);
     return result;
 }
@@ -343,7 +394,8 @@ static int open_all(struct file_store *store, struct ne_error *err) {
     if (top < 0)
         return ne_fail_errno(err, NE_STATE, errno, "cannot open the state folder %s", store->dir);
 
-    store->lock = openat(top, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* Not for writing: so it is had on a disk that has become read-only, and keeps none from it. */
+    store->lock = openat(top, "lock", O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     store->networks = open_folder(top, "networks");
     store->endpoints = open_folder(top, "endpoints");
     int cause = errno;

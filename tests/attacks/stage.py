@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import Container, Lab, Network, Scene
+from lab.firewall import our_links
 from lab.images import image
 from lab.lab import CACHE
 from lab.servers import Responder
@@ -89,6 +90,10 @@ class Stage:
         self.dual = Side(
             lab, "dual", "--ipv6", "--subnet", "10.77.0.0/24", "--subnet", "fd77::/64"
         )
+        # Options that open nothing to a container by themselves.
+        limits = ("rate=1gbit", "conn_rate=100000/s", "quota=100GB", "log=10/s")
+        given = [word for option in ("inbound=true", *limits) for word in ("-o", option)]
+        self.answering = Side(lab, "answering", "--subnet", "10.78.0.0/24", *given)
         self.far_network = lab.engine.network("far")
         self.far = lab.engine.start("--network", "far", command=serve)
         self.listeners = Responder(lab.host.netns, tcp=HOST_TCP, udp=HOST_UDP)
@@ -112,7 +117,8 @@ class Stage:
     def watch(self, side: Side, proxy_in_use: bool = False) -> Iterator[Seen]:
         """Ask every receiver: outside, the host's own stack, each neighbour, the host's tables."""
         scene = Scene(self.lab, side.network, side.plain)
-        neighbours = [self.near.same, self.dual.same, self.far, self.docker0]
+        sides = (self.near, self.dual, self.answering)
+        neighbours = [*(side.same for side in sides), self.far, self.docker0]
         verdict = Seen()
         before = self.tables()
         with scene.watch(neighbours, proxy_in_use) as arrived:
@@ -123,9 +129,10 @@ class Stage:
     def tables(self) -> set[str]:
         """The host's neighbours, forwarding entries and routes, but for what it learns itself."""
         run = self.lab.host.run
+        our_links(self.lab.host)  # of ports that wait to be deleted nothing counts
         lines = set()
-        for command in (("ip", "neigh"), ("ip", "-6", "neigh"), ("ip", "route"), ("ip", "-6", "route"),
-                        ("bridge", "fdb")):  # fmt: skip
+        for command in (("ip", "neigh"), ("ip", "-6", "neigh"), ("ip", "route"),
+                        ("ip", "-6", "route"), ("bridge", "fdb")):  # fmt: skip
             lines |= {
                 " ".join(line.split()).removesuffix(" expires")
                 for line in run(*command).out.splitlines()
@@ -171,4 +178,5 @@ class Stage:
         self.docker0.remove()
         self.near.remove()
         self.dual.remove()
+        self.answering.remove()
         self.far_network.remove()

@@ -27,6 +27,14 @@ def test_nothing_arrives_on_a_network_with_ipv6(
     enter(stage.attack(number, mode, stage.dual))
 
 
+@pytest.mark.parametrize("number", sorted(WAYS))
+def test_nothing_arrives_from_one_that_may_answer(
+    stage: Stage, enter: Callable[[Row], None], number: int
+) -> None:
+    """With inbound and every limit: connection tracking sees refused packets there."""
+    enter(stage.attack(number, "NET_ADMIN", stage.answering))
+
+
 @pytest.fixture(params=[0, 1], ids=["nf-call off", "nf-call on"])
 def bridge_switch(lab: Lab, request: pytest.FixtureRequest) -> Iterator[None]:
     """Frames between two ports of a bridge pass iptables by, or don't."""

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab import Container, Lab, Scene
+from lab.backend import NFTABLES, NO_BACKSTOP, changes, fence_lines
 from lab.plugin import CONTROL, NAME
 from lab.process import wait_until
 from stage import Count, Row, Stage
@@ -38,7 +39,8 @@ def in_place(lab: Lab) -> bool:
 def short_plan(who: Who, around: Around) -> list[str]:
     """A few attempts of each kind, made within a millisecond or two."""
     lines = []
-    for to, port in ((around.gateway, OPEN), (WEB, PROXY), (OTHER, 53), (around.same.address, OPEN)):
+    targets = ((around.gateway, OPEN), (WEB, PROXY), (OTHER, 53), (around.same.address, OPEN))
+    for to, port in targets:
         for build in (udp_frame, syn_frame):
             frame = build(who.mac, around.bridge_mac, who.address, to, port)
             lines.append(f"F {frame.hex()}")
@@ -80,13 +82,15 @@ def test_15_an_address_inherits_nothing(stage: Stage, enter: Enter) -> None:
     engine("create", "--name", "free", "--cap-add", "NET_ADMIN", "attacker", "sleep", "infinity")
     free = Container(engine, engine.out("inspect", "-f", "{{.Id}}", "free"))
     engine("network", "disconnect", "bridge", "free")
-    engine("network", "connect", "--ip", address[1], "--driver-opt", f"proxy={OPEN}", "near", "free")
+    option = ("--driver-opt", f"proxy={OPEN}")
+    engine("network", "connect", "--ip", address[1], *option, "near", "free")
     engine("start", "free")
     allowed = free.exec("attacker", "-", stdin="\n".join(knock) + "\n").out.split()
     assert allowed == ["5", "5"], "the other policy lets it through, else this proves nothing"
     free.remove()
     with stage.watch(stage.near) as verdict:
-        out = stage.as_first(stage.near.network, who, [*knock, *short_plan(who, stage.around(stage.near))])
+        plan = [*knock, *short_plan(who, stage.around(stage.near))]
+        out = stage.as_first(stage.near.network, who, plan)
     enter(Row(15, "the end: an address is used again", "process 1",
               Count(int(out.split()[0]), 0, verdict.seen)))  # fmt: skip
 
@@ -217,7 +221,8 @@ def test_20_the_daemons_sockets(stage: Stage, enter: Enter) -> None:
 
 
 GARBAGE = [b"", b"\0" * 100, b"{", b"[" * 5000, b"null", b'"x"', b"{}", b'{"NetworkID": 5}',
-           b'{"NetworkID": "' + b"a" * 100000 + b'"}', b'{"NetworkID": "../../etc", "EndpointID": "%n%s"}',
+           b'{"NetworkID": "' + b"a" * 100000 + b'"}',
+           b'{"NetworkID": "../../etc", "EndpointID": "%n%s"}',
            b'{"NetworkID": "a", "NetworkID": "b"}']  # fmt: skip
 
 
@@ -231,8 +236,8 @@ def test_21_malformed_requests(stage: Stage, enter: Enter) -> None:
             with socket.socket(socket.AF_UNIX) as sock:
                 sock.settimeout(20)
                 sock.connect(path)
-                head = f"POST /NetworkDriver.{call} HTTP/1.1\r\nHost:\r\nContent-Length: {len(body)}"
-                sock.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n" + body)
+                head = f"POST /NetworkDriver.{call} HTTP/1.1\r\nHost:\r\nConnection: close\r\n"
+                sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 answer = sock.recv(65536)
             attempts += 1
             if b'"Err"' not in answer and b" 200 " in answer:
@@ -250,26 +255,49 @@ def steady(stage: Stage) -> Iterator[Container]:
     made.remove()
 
 
+@pytest.fixture
+def engine_rules(lab: Lab) -> Iterator[None]:
+    """What the engine itself has in nf_tables: it makes no network without, and puts none back."""
+    saved = lab.host.run("iptables-nft-save").out
+    yield
+    lab.host.run("iptables-nft-restore", stdin=saved)
+
+
 # As saved on a host before netenforce came.
 OLD_RULES = "".join(f"*{table}\nCOMMIT\n" for table in ("raw", "mangle", "filter", "security"))
-SPOILS = {
+LEGACY = {
     "iptables -F": "iptables-legacy -F",
-    "iptables -F, -X of nf_tables": "iptables-nft -F; iptables-nft -t raw -F",
     "ACCEPT on top of INPUT": "iptables-legacy -I INPUT -j ACCEPT; iptables-nft -I INPUT -j ACCEPT",
     "ACCEPT on top of FORWARD": "iptables-legacy -I FORWARD -j ACCEPT",
-    "ACCEPT in DOCKER-USER": "iptables-legacy -N DOCKER-USER; iptables-legacy -I DOCKER-USER -j ACCEPT;"
+    "ACCEPT in DOCKER-USER": "iptables-legacy -N DOCKER-USER;"
+    " iptables-legacy -I DOCKER-USER -j ACCEPT;"
     " iptables-legacy -I FORWARD -j DOCKER-USER; iptables-nft -I DOCKER-USER -j ACCEPT",
     "an old file restored": "iptables-legacy-restore",
+}
+# In tables of others: what they let through, the fence's gates still refuse.
+OTHERS = {
+    "iptables -F, -X of nf_tables": "iptables-nft -F; iptables-nft -t raw -F",
+    "ACCEPT in nf_tables": "iptables-nft -I INPUT -j ACCEPT; iptables-nft -I DOCKER-USER -j ACCEPT",
+    "nf_tables chains that accept": "".join(
+        f"nft add table inet first; nft add chain inet first {hook}"
+        f" '{{ type filter hook {hook} priority {priority}; }}'; nft add rule inet first {hook} accept;"
+        for hook, priority in (("prerouting", -400), ("input", -200), ("forward", -200))
+    ),
+}
+SPOILS = {
+    **({} if NFTABLES else LEGACY),
+    **OTHERS,
+    "the backstop deleted": NO_BACKSTOP,
     "nft flush ruleset": "nft flush ruleset",
 }
 
 
-@pytest.mark.usefixtures("steady")
+@pytest.mark.usefixtures("steady", "engine_rules")
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_17_rules_lost(stage: Stage, enter: Enter, spoil: str) -> None:
     """They are back, the daemon counts it, and the steady container got nothing through."""
     lab, side = stage.lab, stage.near
-    expects_repair = "nf_tables" not in spoil
+    expects_repair = spoil not in OTHERS
     before = status(lab)["repairs"]
     with stage.watch(side) as verdict:
         lab.host.run("sh", "-ec", SPOILS[spoil], stdin=OLD_RULES)
@@ -279,8 +307,25 @@ def test_17_rules_lost(stage: Stage, enter: Enter, spoil: str) -> None:
         row = stage.attack(2, "NET_ADMIN")
     assert not expects_repair or '"type\\":\\"repair\\"' in lab.engine.log().replace('\\\\"', '\\"')
     lab.host.run("iptables-legacy", "-F", "DOCKER-USER", check=False)
-    enter(Row(17, f"rules lost: {spoil}", "steady",
-              Count(row.count.attempts, row.count.answered, verdict.seen + row.count.seen)))  # fmt: skip
+    lab.host.run("nft", "delete", "table", "inet", "first", check=False)
+    count = Count(row.count.attempts, row.count.answered, verdict.seen + row.count.seen)
+    enter(Row(17, f"rules lost: {spoil}", "steady", count))
+
+
+@pytest.mark.skipif(not NFTABLES, reason="the legacy tables have no owner")
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize("spoil", changes(""))
+def test_17_rules_that_nobody_else_can_change(stage: Stage, enter: Enter, spoil: str) -> None:
+    """The fence's table is its daemon's: the kernel refuses what others do to it."""
+    lab, side = stage.lab, stage.near
+    before = fence_lines(lab.host.netns)
+    with stage.watch(side) as verdict:
+        done = lab.host.run("sh", "-ec", changes(side.network.bridge)[spoil], check=False)
+        row = stage.attack(2, "NET_ADMIN")
+    assert done.status != 0 and "not permitted" in done.err
+    assert fence_lines(lab.host.netns) == before
+    count = Count(row.count.attempts, row.count.answered, verdict.seen + row.count.seen)
+    enter(Row(17, f"rules lost, refused: {spoil}", "steady", count))
 
 
 @pytest.mark.usefixtures("steady")
@@ -297,4 +342,5 @@ def test_18_plugin_disabled(stage: Stage, enter: Enter) -> None:
         lab.plugin.wait()
         wait_until(lambda: in_place(lab), "all to be in place", timeout=10)
     Scene(lab, stage.near.network, stage.near.plain).assert_proxy_works()
-    enter(Row(18, "the plugin disabled and enabled", "steady", Count(attempts, 0, seen + verdict.seen)))
+    count = Count(attempts, 0, seen + verdict.seen)
+    enter(Row(18, "the plugin disabled and enabled", "steady", count))

@@ -1,8 +1,11 @@
 """What each protection is worth: without it the row turns red, so the table can fail.
 
-The daemon is stopped (SIGSTOP) meanwhile, since it would mend what is taken away here. Where two
-layers stand behind each other, one taken away leaves the rows green, both make them red. The green
-ones come first: what is let in leaves half-open connections, and the host answers those for a while.
+The daemon is stopped (SIGSTOP) meanwhile, since it would mend what is taken away here. Where the
+main fence lies in nf_tables the plugin is disabled instead: also while it is stopped the table is
+its daemon's, and nobody else can change it (test_events.py has a row for that). Where two
+layers stand behind each other, one taken away leaves the rows green, both make them red. The
+green ones come first: what is let in leaves half-open connections, which the host answers for a
+while.
 """
 
 from __future__ import annotations
@@ -14,17 +17,18 @@ from collections.abc import Iterator
 import pytest
 
 from lab import Lab
-from lab.daemon import TABLES
+from lab.backend import NFTABLES, NO_BACKSTOP, NO_FENCE, emptied
+from lab.firewall import our_links
+from lab.plugin import NAME
 from lab.process import wait_until
 from lab.receiver import ReceiverError
 from stage import Side, Stage
 from test_events import in_place
 
-NO_TABLES = "; ".join(
-    f"{family}-legacy -t {table} -F" for family in ("iptables", "ip6tables") for table in TABLES
-)
-NO_BACKSTOP = "nft delete table inet netenforce"
-NO_FILTER = f"{NO_TABLES}; {NO_BACKSTOP}"
+# The engine's own rules and its policy keep bridges apart, too: with them row 8 would stay green.
+NO_ENGINES = "iptables-nft -F; iptables-nft -P FORWARD ACCEPT"
+NO_FILTER = f"{NO_FENCE}; {NO_BACKSTOP}; {NO_ENGINES}"
+NO_GATES = f"{emptied('filter')}; {emptied('security')}; {NO_BACKSTOP}; {NO_ENGINES}"
 NO_GUARD = "for port in PORTS; do tc qdisc del dev $port clsact; done"
 NO_ISOLATION = "for port in PORTS; do bridge link set dev $port isolated off; done"
 NO_LOCK = "for port in PORTS; do bridge link set dev $port locked off learning on; done"
@@ -37,6 +41,7 @@ WITH_IPV6 = (
 # What is taken away; the rows that are red then.
 RED = {
     "packet filter": (NO_FILTER, [2, 3, 4, 8, 10, 11, 12, 13]),
+    "every gate": (NO_GATES, [4, 13]),  # whoever judges, nobody acts on it
     "packet filter and guard": (f"{NO_FILTER}; {NO_GUARD}", [5]),
     # ARP in the name of an address that nobody has: against that stands the guard alone.
     "guard": (NO_GUARD, [6]),
@@ -46,7 +51,9 @@ RED = {
 }
 # One of two layers: all of these stay green.
 GREEN = {
-    "legacy tables": (NO_TABLES, [2, 3, 4, 5, 8, 10, 11, 12, 13]),
+    "judge": (emptied("raw"), [2, 4, 8]),
+    "gates": (emptied("filter"), [2, 4, 8]),
+    "main fence": (NO_FENCE, [2, 3, 4, 5, 8, 10, 11, 12, 13]),
     "backstop": (NO_BACKSTOP, [2, 4, 8]),
     "guard": (NO_GUARD, [5, 9]),  # row 6 turns red, and so does the ARP among row 7's attempts
     "isolated ports": (NO_ISOLATION, [7]),
@@ -54,22 +61,54 @@ GREEN = {
 }
 
 
+def layers(lab: Lab, ports: list[str]) -> list[object]:
+    """What stands at the ports besides the packet filter: their flags and guards."""
+    run = lab.host.run
+    flags = [json.loads(run("bridge", "-j", "-d", "link", "show", "dev", port).out) for port in ports]
+    guards = [
+        run("tc", "filter", "show", "dev", port, place).out.count("direct-action")
+        for port in ports
+        for place in ("ingress", "egress")
+    ]
+    return [flags, guards]
+
+
+@contextlib.contextmanager
+def nobody_mends(lab: Lab) -> Iterator[None]:
+    """Nor has anybody a table that others cannot change."""
+    if NFTABLES:
+        lab.engine("plugin", "disable", "-f", NAME)
+    else:
+        pid = str(lab.plugin.pid)
+        lab.host.run("kill", "-STOP", pid)
+    try:
+        yield
+    finally:
+        if NFTABLES:
+            lab.engine("plugin", "enable", NAME)
+            lab.plugin.wait()
+        else:
+            lab.host.run("kill", "-CONT", pid)
+
+
 @contextlib.contextmanager
 def without(lab: Lab, side: Side, script: str) -> Iterator[None]:
     """Take something away, and have the daemon put it back afterwards."""
-    run, pid = lab.host.run, str(lab.plugin.pid)
+    run = lab.host.run
+    our_links(lab.host)  # of ports that wait to be deleted nothing can be taken away
     shown = json.loads(run("ip", "-json", "link", "show", "master", side.network.bridge).out)
     ports = [link["ifname"] for link in shown]
     script = script.replace("PORTS", " ".join(ports)).replace("BRIDGE", side.network.bridge)
-    run("kill", "-STOP", pid)
+    engine, stood = run("iptables-nft-save").out, layers(lab, ports)
     try:
-        run("sh", "-ec", script)
-        yield
+        with nobody_mends(lab):
+            run("sh", "-ec", script)
+            yield
     finally:
-        for port in ports:
-            run("bridge", "link", "set", "dev", port, "isolated", "on", check=False)
-        run("kill", "-CONT", pid)
-        wait_until(lambda: in_place(lab), "the daemon to mend it", timeout=20)
+        run("iptables-nft-restore", stdin=engine)
+        wait_until(
+            lambda: in_place(lab) and layers(lab, ports) == stood, "it to be mended", timeout=20
+        )
 
 
 @pytest.mark.parametrize("layer", GREEN)

@@ -347,7 +347,8 @@ def over_ipv6(who: Who, around: Around) -> Iterator[str]:
             yield frame_line(udp_frame(who.mac, to_mac, source, target, OPEN))
             yield frame_line(syn_frame(who.mac, to_mac, source, target, OPEN))
             yield frame_line(ping6_frame(who.mac, to_mac, source, target))
-            for first in (0, 43, 44, 60, 135):  # hop-by-hop, routing, fragment, destination, mobility
+            # Hop-by-hop, routing, fragment, destination, mobility:
+            for first in (0, 43, 44, 60, 135):
                 inner = udp(source, target, 40000, OPEN, b"netenforce")
                 extension = bytes([UDP, 0, 0, 0, 0, 0, 0, 0])
                 yield frame_line(
@@ -418,13 +419,13 @@ def other_protocols(who: Who, around: Around) -> Iterator[str]:
             yield from_me(who, around, ipv4(who.address, address, ICMP, message))
         for port in (443, 80, 8443):
             quic = b"\xc3\0\0\0\1" + bytes(1195)
-            yield from_me(
-                who, around, ipv4(who.address, address, UDP, udp(who.address, address, 1, port, quic))
-            )
+            datagram = udp(who.address, address, 1, port, quic)
+            yield from_me(who, around, ipv4(who.address, address, UDP, datagram))
         inner = ipv4(who.address, WEB, UDP, udp(who.address, WEB, 1, 53, b"x"))
         for proto, body in ((4, inner), (47, struct.pack("!HH", 0, IPV4) + inner), (132, bytes(32)),
                             (33, bytes(32)), (136, bytes(32)), (50, bytes(32)), (51, bytes(32)),
-                            (115, bytes(32)), (94, inner), (137, inner), (108, bytes(32))):  # fmt: skip
+                            (115, bytes(32)), (94, inner), (137, inner),
+                            (108, bytes(32))):  # fmt: skip
             yield from_me(who, around, ipv4(who.address, address, proto, body))
 
 

@@ -13,7 +13,6 @@ from lab.servers import Responder
 
 Create = Callable[..., Network]
 SECOND = 8081  # another port that can be allowed
-NOT_YET = ["dns", "allow", "deny", "icc", "inbound", "mode", "rate", "conn_rate", "quota", "log"]
 
 
 @pytest.fixture(scope="module")
@@ -149,13 +148,6 @@ def test_bad_endpoint_option(clean: Lab, create: Create) -> None:
     assert "prxy" in complaint
     complaint = clean.engine.fails(*connect, "proxy=70000", other.name, container.id)
     assert "proxy" in complaint and "70000" in complaint
-
-
-@pytest.mark.parametrize("key", NOT_YET)
-def test_keys_of_later_versions(clean: Lab, key: str) -> None:
-    create_it = ("network", "create", "-d", "netenforce", "-o", f"{key}=1", "later")
-    complaint = clean.engine.fails(*create_it)
-    assert key in complaint and "not yet" in complaint
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct ne_error err = {0};
     struct ne_network network;
     struct ne_endpoint endpoint;
+    struct ne_options options;
     char sandbox[NE_SANDBOX_SIZE];
     if (decode_network(body, &network, &err) == 0 && !ne_id_valid(network.id))
         abort();
-    if (decode_endpoint(body, &endpoint, &err) == 0 &&
+    if (decode_endpoint(body, &endpoint, &options, &err) == 0 &&
         (!ne_id_valid(endpoint.id) || !ne_id_valid(endpoint.network)))
         abort();
     if (decode_sandbox(body, sandbox, &err) == 0 && strlen(sandbox) >= sizeof(sandbox))

@@ -3,6 +3,8 @@
  */
 #include "../../src/link/rtnl.h"
 
+#include <netenforce/link_watch.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +43,19 @@ static void check_others(const struct nlmsghdr *message) {
     }
     (void)ne_route_type(message, &type);
     (void)ne_entry_parse(message, &mac);
+    struct ne_guard_drops drops;
+    (void)ne_drops_parse(message, &drops);
+    struct ne_port_traffic traffic;
+    if (ne_traffic_parse(message, &traffic))
+        check(traffic.owner[0] != '\0');
+}
+
+static void check_changes(const char *bytes, size_t size) {
+    struct ne_link_changes changes = {0};
+    ne_link_note(&changes, bytes, size);
+    check(changes.count <= NE_WATCH_NAMES);
+    for (unsigned i = 0; i < changes.count; i++)
+        check(memchr(changes.changed[i].name, 0, NE_IFNAME_SIZE) != NULL);
 }
 
 static void check_message(void *context, const struct nlmsghdr *message) {
@@ -71,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct nlmsghdr *message;
     for (size_t at = 0; (message = ne_next_message(exact, size, &at)) != NULL;)
         check_message(NULL, message);
-    (void)ne_watch_is_ours(exact, size);
+    check_changes(exact, size);
     check_answer(&rtnl, size);
     free(exact);
     return 0;

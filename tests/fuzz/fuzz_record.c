@@ -12,6 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct ne_network network2;
     struct ne_endpoint endpoint;
     struct ne_endpoint endpoint2;
+    struct ne_options options;
+    struct ne_options options2;
     const char *boot;
 
     if (record != NULL && ne_record_to_network(record, &network, &err) == 0) {
@@ -21,10 +23,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             abort();
         json_decref(again);
     }
-    if (record != NULL && ne_record_to_endpoint(record, &endpoint, &boot, &err) == 0) {
+    if (record != NULL && ne_record_to_endpoint(record, &endpoint, &options, &boot, &err) == 0) {
         json_t *again = ne_record_of_endpoint(&endpoint, boot);
-        if (again == NULL || ne_record_to_endpoint(again, &endpoint2, &boot, &err) < 0 ||
-            !ne_options_equal(&endpoint.options, &endpoint2.options))
+        if (again == NULL || ne_record_to_endpoint(again, &endpoint2, &options2, &boot, &err) < 0 ||
+            !ne_options_equal(&options, &options2))
             abort();
         json_decref(again);
     }

@@ -13,7 +13,9 @@
  *   local   addr=
  *   cycle   (as port) times=   make and remove the pair so often; print microseconds for each
  *   garble  times=   feed damaged link messages to the parser: for the sanitizers to judge
- *   watch   for each line read from standard input, print whether something of ours changed
+ *   others  print "OWNER COUNT NAME/KIND/HOST ..." for each port with another way out beside it
+ *   watch   for each line read from standard input, print whether something of ours changed, and
+ *           whether any link came or went
  */
 #include <netenforce/link.h>
 #include <netenforce/link_watch.h>
@@ -106,6 +108,17 @@ static int print_found(void *context, const struct ne_link_found *found, struct 
     return 0;
 }
 
+static int print_others(void *context, const struct ne_link_others *others, struct ne_error *err) {
+    (void)context;
+    (void)err;
+    (void)printf("%s %u", others->owner, others->count);
+    for (unsigned i = 0; i < others->count && i < NE_OTHERS_MAX; i++)
+        (void)printf(" %s/%s/%s", others->listed[i].name, others->listed[i].kind,
+                     others->listed[i].host);
+    (void)printf("\n");
+    return 0;
+}
+
 static double microseconds(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -189,7 +202,13 @@ static int watch(struct ne_error *err) {
     (void)printf("ready\n");
     (void)fflush(stdout);
     while (fgets(line, sizeof(line), stdin) != NULL) {
-        (void)printf("%s\n", ne_link_watch_drain(fd) ? "changed" : "quiet");
+        struct ne_link_changes changes = {0};
+        ne_link_watch_drain(fd, &changes);
+        (void)printf("%s", changes.all ? "all" : changes.count > 0 ? "changed" : "quiet");
+        for (unsigned i = 0; i < changes.count && !changes.all; i++)
+            (void)printf(" %s%s%s", changes.changed[i].gone ? "-" : "",
+                         changes.changed[i].retired ? "~" : "", changes.changed[i].name);
+        (void)printf("%s\n", changes.moved ? " moved" : "");
         (void)fflush(stdout);
     }
     (void)close(fd);
@@ -253,6 +272,8 @@ static int run(struct ne_link *link, const char *command, char **args, struct ne
                                  err);
     if (strcmp(command, "survey") == 0)
         return link->ops->survey(link, print_found, NULL, err);
+    if (strcmp(command, "others") == 0)
+        return link->ops->others(link, print_others, NULL, err);
     if (strcmp(command, "overlap") == 0)
         return overlap(link, args, err);
     if (strcmp(command, "local") == 0)

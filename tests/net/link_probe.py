@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
 from lab.netns import Netns  # noqa: E402  (found by the line above)
-from lab.process import Result  # noqa: E402
+from lab.process import Result, wait_until  # noqa: E402
 
 PROBE = str(Path(os.environ.get("BUILD", ROOT / "build")) / "tests/link_probe")
 EVERY_GROUP = 0xFFFFFFFF
@@ -238,7 +238,10 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def bridged(host: Host) -> Host:
+    """With a bridge whose IPv6 address is in use: the kernel tells of it a little later."""
     host.bridge()
+    local = ("ip", "-6", "route", "show", "table", "local", GATEWAY6)
+    wait_until(lambda: host.ns.run(*local).out, "the bridge's address to be in use", pause=0.002)
     return host
 
 

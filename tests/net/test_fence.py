@@ -19,6 +19,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
+from lab.backend import NFTABLES, emptied, legacy_rules  # noqa: E402
 from lab.daemon import NETWORK, Daemon, Member, network_body, plug_outside  # noqa: E402
 from lab.frames import arp_frame, udp_frame  # noqa: E402
 from lab.listener import Listener  # noqa: E402
@@ -195,7 +196,7 @@ def test_each_table_alone_may_be_emptied(world: World, member: Member, table: st
     """With the daemon dead, whichever table is flushed: nothing more passes than before."""
     member.netns.ip(f"route add default via {GATEWAY}")
     world.daemon.kill()
-    world.host.run("iptables-legacy", "-t", table, "-F")
+    world.host.run("sh", "-ec", emptied(table))
     for address, port in ((GATEWAY, 9000), (OUTSIDE, 80), (OUTSIDE, 8080)):
         assert member.connect(address, port, timeout=0.3) != "open"
     assert world.came() == 0
@@ -205,23 +206,32 @@ def test_each_table_alone_may_be_emptied(world: World, member: Member, table: st
 
 
 def test_what_is_removed_comes_back(world: World, member: Member) -> None:
-    """By itself: emptied tables, an ACCEPT on top, a bridge set down, a lost address."""
+    """By itself, or it cannot be removed: emptied tables, an ACCEPT on top, a bridge set down, a
+    lost address."""
     before = world.daemon.rules()
-    for spoil in (
-        ("iptables-legacy", "-F"),
-        ("iptables-legacy", "-t", "raw", "-F"),
-        ("iptables-legacy", "-I", "INPUT", "-j", "ACCEPT"),
-        ("iptables-legacy", "-t", "raw", "-D", "PREROUTING", "1"),
-        ("ip6tables-legacy", "-t", "raw", "-F"),
-        ("ip", "link", "set", "ne-a1a1a1a1a1a1", "down"),
-        ("ip", "addr", "flush", "dev", "ne-a1a1a1a1a1a1"),
-    ):
-        world.host.run(*spoil)
+    legacy = (
+        "iptables-legacy -F",
+        "iptables-legacy -t raw -F",
+        "iptables-legacy -I INPUT -j ACCEPT",
+        "iptables-legacy -t raw -D PREROUTING 1",
+        "ip6tables-legacy -t raw -F",
+    )
+    nftables = (
+        "nft flush ruleset",
+        "nft flush table inet netenforce_fence",
+        "nft delete table inet netenforce_fence",
+        "nft flush map inet netenforce_fence members4",
+        "nft insert rule inet netenforce_fence input accept",
+    )
+    links = ("ip link set ne-a1a1a1a1a1a1 down", "ip addr flush dev ne-a1a1a1a1a1a1")
+    for spoil in (*(nftables if NFTABLES else legacy), *links):
+        done = world.host.run(*spoil.split(), check=False)
+        assert done.status == 0 or "not permitted" in done.err
         wait_until(
             lambda: world.daemon.rules() == before
             and member.connect(GATEWAY, 8080) == "open"
             and member.connect(GATEWAY, 9000) == "refused",
-            f"repair after {' '.join(spoil)}",
+            f"repair after {spoil}",
             timeout=10,
         )
     assert world.came() == 0
@@ -230,6 +240,18 @@ def test_what_is_removed_comes_back(world: World, member: Member) -> None:
 def test_others_rules_stay(world: World, member: Member) -> None:
     """Theirs keep their order, behind ours; a save and restore of all changes nothing of ours."""
     run = world.host.run
+    if NFTABLES:
+        run("nft", "add table inet theirs; add chain inet theirs c; add rule inet theirs c drop")
+        theirs = run("nft", "list", "table", "inet", "theirs").out
+        restore = f"printf 'flush ruleset\n%s' '{theirs}' | nft -f -"
+        run("sh", "-ec", restore)  # as a host's own nftables.conf
+        wait_until(in_place(world), "the backstop and the meter to be back", timeout=10)
+        member.leave()
+        world.daemon.call("DeleteNetwork", {"NetworkID": NETWORK})
+        assert world.daemon.rules() == []
+        assert run("nft", "list", "tables").out == "table inet theirs\n"
+        assert run("nft", "list", "table", "inet", "theirs").out == theirs
+        return
     run("iptables-legacy", "-N", "THEIRS")
     run("iptables-legacy", "-A", "THEIRS", "-p", "udp", "--dport", "53", "-j", "DROP")
     run("iptables-legacy", "-I", "INPUT", "-j", "THEIRS")
@@ -243,7 +265,7 @@ def test_others_rules_stay(world: World, member: Member) -> None:
     member.leave()
     world.daemon.call("DeleteNetwork", {"NetworkID": NETWORK})
     assert world.daemon.rules() == []
-    kept = [line for line in world.daemon.rules("THEIRS")]
+    kept = legacy_rules(world.host, "THEIRS")
     assert [line for line in kept if line.startswith("-A")] == [
         "-A INPUT -j THEIRS",
         "-A THEIRS -p udp -m udp --dport 53 -j DROP",
@@ -251,17 +273,22 @@ def test_others_rules_stay(world: World, member: Member) -> None:
 
 
 def test_two_writers_lose_nothing(world: World, member: Member) -> None:
-    """iptables and the daemon change the same table at once; the lock keeps them apart."""
+    """iptables and the daemon change the same table at once; the lock keeps them apart. Who writes
+    nf_tables at the same time has a table of his own."""
     failures: list[str] = []
+
+    # The daemon's lock is a file of the test's: iptables takes the same by environment.
+    command = (
+        f"env XTABLES_LOCKFILE={world.daemon.lock} iptables-legacy -w 10 -t raw"
+        " -A OUTPUT -p udp --dport "
+    )
+    if NFTABLES:
+        world.host.run("nft", "add table inet theirs; add chain inet theirs output")
+        command = "nft add rule inet theirs output udp dport "
 
     def write() -> None:
         for number in range(50):
-            # The daemon's lock is a file of the test's: iptables takes the same by environment.
-            done = world.host.run(
-                *("env", f"XTABLES_LOCKFILE={world.daemon.lock}", "iptables-legacy", "-w", "10"),
-                *("-t", "raw", "-A", "OUTPUT", "-p", "udp", "--dport", str(1000 + number)),
-                check=False,
-            )
+            done = world.host.run(*command.split(), str(1000 + number), check=False)
             if done.status != 0:
                 failures.append(str(done))
 
@@ -270,7 +297,11 @@ def test_two_writers_lose_nothing(world: World, member: Member) -> None:
     members = [Member(world.daemon, number) for number in range(10, 50)]
     writer.join()
     assert not failures
-    assert len(world.daemon.rules("-A OUTPUT -p udp")) == 50
-    assert all(world.daemon.rules(f"-s {each.address}/32") for each in members)
+    if NFTABLES:
+        written = world.host.run("nft", "list", "table", "inet", "theirs").out.count("udp dport")
+    else:
+        written = len(legacy_rules(world.host, "-A OUTPUT -p udp"))
+    assert written == 50
+    assert all(world.daemon.rules(each.address) for each in members)
     for each in members:
         each.netns.close()

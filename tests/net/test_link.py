@@ -655,23 +655,67 @@ def test_watch_hears_of_ours(endpoint: Endpoint, line: str) -> None:
     watch = Watch(endpoint.host)
     assert watch.ask() == "quiet"
     endpoint.host.ns.ip(line.format(b=BRIDGE, p=endpoint.port))
-    assert watch.ask() == "changed"
+    word, *heard = watch.ask().split()
+    subject = BRIDGE if "{b}" in line else endpoint.port
+    assert word == "changed" and ("moved" in heard) == ("link del" in line)
+    assert ("-" if "link del" in line else "") + subject in heard
     # The kernel may have more to say of it, from a work queue: of a carrier, say.
     wait_until(lambda: watch.ask() == "quiet", "the watch to fall silent", timeout=5)
 
 
 def test_watch_does_not_hear_of_others(endpoint: Endpoint) -> None:
     host = endpoint.host
+    host.ns.ip("link add x0 type bridge")
     watch = Watch(host)
-    host.ns.ip("link add x0 type bridge", "link set x0 up", "addr add 10.9.9.9/32 dev x0", "link del x0")
+    host.ns.ip("link set x0 up", "addr add 10.9.9.9/32 dev x0", "link set x0 down")
     endpoint.ensure()
     host.bridge()
     assert watch.ask() == "quiet"
 
 
-def test_watch_that_was_overrun_says_changed(endpoint: Endpoint) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ip link add x0 type bridge", "ip link del gone", "ip link set gone netns {c}",
+        "nsenter --net={c} ip link set back netns {h}",
+    ],
+)  # fmt: skip
+def test_watch_hears_of_links_that_come_and_go(endpoint: Endpoint, line: str) -> None:
+    host, other = endpoint.host, Netns.new()
+    host.closers.append(other.close)
+    host.ns.ip("link add gone type veth peer name end")
+    other.ip("link add back type veth peer name end")
+    watch = Watch(host)
+    host.ns.run(*line.format(c=other.path, h=host.ns.path).split())
+    assert watch.ask() == "quiet moved"
+    assert watch.ask() == "quiet"
+
+
+def test_a_container_makes_no_link_come_or_go(endpoint: Endpoint) -> None:
+    """What it does at will is heard as a change, not as a reason to look into all containers."""
+    netns = endpoint.enter().netns
+    assert netns is not None
     watch = Watch(endpoint.host)
-    endpoint.host.ns.ip("link add x0 type bridge", *(f"link set x0 mtu {1000 + i}" for i in range(1500)))
-    assert watch.ask() == "changed"
-    while watch.ask() == "changed":  # at most a few datagrams a call
+    netns.ip("link set eth0 down", "link set eth0 up", "link add x0 type veth peer name x1",
+             "link set eth0 mtu 1300", "link del x0")  # fmt: skip
+    assert watch.ask() == f"changed {endpoint.port}"
+
+
+def test_watch_names_no_more_than_it_can(endpoint: Endpoint) -> None:
+    watch = Watch(endpoint.host)
+    endpoint.host.ns.ip(*(f"link add ne-{number:012x} type bridge" for number in range(60)))
+    word, *heard = watch.ask().split()
+    assert word == "changed" and len(heard) == 61 and heard[-1] == "moved"
+    endpoint.host.ns.ip(*(f"link del ne-{number:012x}" for number in range(60)))
+    endpoint.host.ns.ip(*(f"link add ne-x{number:011x} type bridge" for number in range(60)))
+    assert watch.ask() == "all moved"
+
+
+def test_watch_that_was_overrun_says_all(endpoint: Endpoint) -> None:
+    watch = Watch(endpoint.host)
+    endpoint.host.ns.ip("link add x0 type bridge")
+    assert watch.ask() == "quiet moved"
+    endpoint.host.ns.ip(*(f"link set x0 mtu {1000 + i}" for i in range(9000)))
+    assert watch.ask() == "all moved"
+    while watch.ask() != "quiet":  # at most a few datagrams a call
         pass

@@ -15,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
+from lab.backend import NFTABLES  # noqa: E402
 from lab.daemon import (  # noqa: E402
     NETWORK,
     Daemon,
@@ -26,7 +27,6 @@ from lab.daemon import (  # noqa: E402
 )
 
 SWARM_ID = "oudp63gw2t8xdtq64n4iqdhcx"
-LATER = ["dns", "allow", "deny", "icc", "inbound", "mode", "rate", "conn_rate", "quota", "log"]
 
 
 @pytest.fixture
@@ -62,6 +62,8 @@ def test_a_life(daemon: Daemon) -> None:
     """Every call in the engine's order, each with its exact answer."""
     before = daemon.left()
     assert daemon.call("CreateNetwork", network_body()) == {}
+    # Asked by 28 and later of drivers that say so: the gateway's address is the bridge's own.
+    assert daemon.call("GwAllocCheck", {"Options": {}}) == {"SkipIPv4": False, "SkipIPv6": False}
     made = daemon.call("CreateEndpoint", endpoint_body(2))
     assert list(made) == ["Interface"] and list(made["Interface"]) == ["MacAddress"]
     assert daemon.call("EndpointOperInfo", ids_body(2)) == {"Value": {}}
@@ -70,7 +72,7 @@ def test_a_life(daemon: Daemon) -> None:
         "StaticRoutes": [],
         "DisableGatewayService": True,
     }
-    assert any("-s 10.88.0.2/32" in line for line in daemon.rules())
+    assert any("10.88.0.2" in line for line in daemon.rules())
     for call in ("ProgramExternalConnectivity", "RevokeExternalConnectivity"):
         assert daemon.call(call, {**ids_body(2), "Options": {}}) == {}
     for call in ("DiscoverNew", "DiscoverDelete"):
@@ -99,7 +101,7 @@ def test_as_docker_28_sends_it(daemon: Daemon) -> None:
     endpoint["Options"]["com.docker.network.endpoint.sysctls"] = "net.ipv6.conf.IFNAME.x=1"
     assert daemon.call("CreateEndpoint", endpoint) == {"Interface": {}}
     daemon.call("Join", {**join_body(2), "Options": {"com.docker.network.portmap": []}})
-    assert any("fd00:88::2/128" in line for line in daemon.rules())
+    assert any("fd00:88::2" in line for line in daemon.rules())
 
 
 def test_swarm_like_id(daemon: Daemon) -> None:
@@ -156,8 +158,10 @@ def test_an_address_that_comes_again_supersedes(daemon: Daemon) -> None:
         ("refuse", "maybe", ["refuse", "maybe", "reject or drop"]),
         ("com.docker.network.driver.mtu", "12", ["mtu", "12", "68"]),
         ("com.docker.network.bridge.name", "a/b", ["bridge.name", "a/b"]),
-        ("colour", "blue", ["colour", "blue", "proxy, refuse"]),
-        *((key, "x", [key, "not yet"]) for key in LATER),
+        ("colour", "blue", ["colour", "blue", "accepted are proxy, "]),
+        ("allow", "10.0.0.5/tcp", ["allow", "10.0.0.5/tcp", "ADDR[/LEN]:PORT[-PORT]/PROTO"]),
+        ("deny", "127.0.0.1:1/tcp", ["deny", "127.0.0.1:1/tcp", "loopback"]),
+        ("allow", "10.88.0.9:1/tcp", ["allow", "10.88.0.9:1/tcp", "own pool"]),
     ],
 )
 def test_bad_options_are_named(daemon: Daemon, key: str, value: str, words: list[str]) -> None:
@@ -193,7 +197,7 @@ def test_what_clashes_is_refused(daemon: Daemon) -> None:
         ),
     ]:
         assert word in error(daemon.try_call("CreateNetwork", body)), word
-    assert not daemon.rules("-i lan")  # not for a moment: see the daemon's order of steps
+    assert not daemon.rules("-i lan") and not daemon.rules('"lan"')  # not for a moment: see the daemon's order of steps
     internal = network_body("b2" * 32, "10.89.0", proxy="192.0.2.9:3128")
     internal["Options"]["com.docker.network.internal"] = True
     assert "--internal" in error(daemon.try_call("CreateNetwork", internal))
@@ -232,7 +236,8 @@ def test_names_sizes_and_routes(daemon: Daemon) -> None:
     links = json.loads(daemon.netns.run("ip", "-j", "link").out)
     sizes = {link["ifname"]: link["mtu"] for link in links}
     assert sizes["sandbox0"] == sizes[f"nv-{2:012x}"] == sizes[f"nc-{2:012x}"] == 1400
-    assert any("-i sandbox0" in line for line in daemon.rules("-A INPUT"))
+    input_gate = 'iifname "sandbox0" jump filter4' if NFTABLES else "-A INPUT -i sandbox0"
+    assert daemon.rules(input_gate)
 
 
 @pytest.mark.parametrize(
@@ -349,9 +354,12 @@ def test_control_api(daemon: Daemon) -> None:
     daemon.call("Join", join_body(2))
     status = daemon.get("/v1/status")
     assert status["enforcement"] == {"in_place": True, "differences": 0, "why": ""}
-    assert (status["networks"], status["endpoints"], status["firewall"].split()[0]) == (1, 1, "iptables")
+    assert (status["networks"], status["endpoints"], status["firewall"].split()[0]) == (1, 1, "nftables" if NFTABLES else "iptables")
     [network] = daemon.get("/v1/networks")["networks"]
-    assert network["policy"] == {"proxy": ["10.88.0.1:8080", "192.0.2.9:3128"], "refuse": "reject"}
+    assert network["policy"] == {
+        "proxy": ["10.88.0.1:8080", "192.0.2.9:3128"], "dns": "off", "allow": [], "deny": [],
+        "icc": "false", "inbound": "false", "mode": "enforce", "refuse": "reject", "rate": "none",
+        "conn_rate": "none", "quota": "none", "log": "5/s"}  # fmt: skip
     assert daemon.get(f"/v1/networks/{NETWORK}") == daemon.get(f"/v1/networks/{NETWORK[:5]}")
     [endpoint] = daemon.get("/v1/endpoints")["endpoints"]
     assert endpoint["own_policy"] and endpoint["policy"]["refuse"] == "drop"
@@ -386,6 +394,14 @@ def test_the_command(daemon: Daemon) -> None:
 def test_emptied_tables_are_not_in_place(daemon: Daemon) -> None:
     """Asked at once the status says so; or the repair was quicker, and counts."""
     daemon.call("CreateNetwork", network_body())
-    daemon.netns.run("iptables-legacy", "-t", "filter", "-F")
+    spoil = "nft delete table inet netenforce" if NFTABLES else "iptables-legacy -t filter -F"
+    daemon.netns.run(*spoil.split())
     answer = daemon.command("status")
     assert answer.status == 3 or daemon.get("/v1/status")["repairs"] > 0
+
+
+def test_empty_words_are_no_arguments(tmp_path: Path) -> None:
+    """`docker plugin set NAME args=` gives the daemon one."""
+    made = Daemon(tmp_path, options=["", "--log-level", "debug", ""]).start()
+    assert made.get("/healthz") == {"status": "ok"}
+    made.close()

@@ -19,7 +19,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from lab.daemon import Daemon, Member, network_body, plug_outside  # noqa: E402
+from lab.backend import FENCE, NFTABLES, changes, open_table  # noqa: E402
+from lab.daemon import BUILD, Daemon, Member, network_body, plug_outside  # noqa: E402
 from lab.frames import syn_frame, udp_frame  # noqa: E402
 from lab.packet import Packet  # noqa: E402
 from lab.process import wait_until  # noqa: E402
@@ -31,7 +32,7 @@ PORT = "nv-000000000002"
 NO_RULES = "".join(f"*{table}\nCOMMIT\n" for table in ("raw", "mangle", "nat", "filter", "security"))
 RESTORE = f"printf '{NO_RULES}' | iptables-legacy-restore"
 
-SPOILS = {
+LEGACY = {
     "filter emptied": "iptables-legacy -F",
     "raw emptied": "iptables-legacy -t raw -F",
     "security emptied": "iptables-legacy -t security -F",
@@ -39,18 +40,42 @@ SPOILS = {
     " iptables-legacy -t raw -X",
     "an old file restored": RESTORE,
     "an old file restored, IPv6": RESTORE.replace("iptables", "ip6tables"),
-    "nft flush ruleset": "nft flush ruleset",
-    "nft table changed": "nft flush chain inet netenforce input",
-    "nft table asleep": "nft add table inet netenforce '{ flags dormant; }'",
     "ACCEPT on top of INPUT": "iptables-legacy -I INPUT -j ACCEPT",
     "ACCEPT on top of FORWARD": "iptables-legacy -I FORWARD -j ACCEPT",
     "ACCEPT on top of raw": "iptables-legacy -t raw -I PREROUTING -j ACCEPT",
     "ACCEPT in DOCKER-USER": "iptables-legacy -N DOCKER-USER; iptables-legacy -A DOCKER-USER"
     " -j ACCEPT; iptables-legacy -I FORWARD -j DOCKER-USER",
     "a rule of ours removed": "iptables-legacy -t raw -D PREROUTING 1",
+}
+
+# Of the main fence's table, where anybody can change it. It must not be opened: there an instant
+# without any table is one without a fence.
+OPEN_TABLE = changes(BRIDGE)
+
+SPOILS = {
+    **({} if NFTABLES else LEGACY),
+    "nft flush ruleset": "nft flush ruleset",
+    "nft table changed": "nft flush chain inet netenforce input",
+    "nft table asleep": "nft add table inet netenforce '{ flags dormant; }'",
     "the bridge set down": f"ip link set {BRIDGE} down",
     "the bridge's address removed": f"ip addr flush dev {BRIDGE}",
     "the bridge's MAC address changed": f"ip link set {BRIDGE} address 02:00:00:00:00:77",
+    **{
+        f"the bridge's {name}": f"sysctl -qw net.ipv4.conf.{BRIDGE}.{name}={value}"
+        for name, value in (
+            ("accept_source_route", 1),
+            ("accept_local", 1),
+            ("arp_ignore", 0),
+            ("arp_accept", 1),
+            ("drop_gratuitous_arp", 0),
+            ("rp_filter", 0),
+            ("proxy_arp", 1),
+            ("route_localnet", 1),
+            ("accept_redirects", 1),
+            ("send_redirects", 1),
+            ("drop_unicast_in_l2_multicast", 0),
+        )
+    },
     "the port set down": f"ip link set {PORT} down",
     "the port taken away": f"ip link set {PORT} nomaster",
     "the port no longer isolated": f"bridge link set dev {PORT} isolated off",
@@ -114,8 +139,8 @@ class Knocker:
 class Street:
     """The daemon, an outside, two members."""
 
-    def __init__(self, folder: Path) -> None:
-        self.daemon = Daemon(folder).start()
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.daemon = Daemon(folder, **env).start()
         self.host = self.daemon.netns
         self.outside = plug_outside(self.host)
         self.daemon.call("CreateNetwork", network_body())
@@ -137,6 +162,7 @@ class Street:
         run = self.host.run
         [port] = json.loads(run("bridge", "-j", "-d", "link", "show", "dev", PORT).out)
         bridge = run("ip", "-j", "addr", "show", BRIDGE).out
+        bridge += run("sh", "-c", f"cat /proc/sys/net/ipv4/conf/{BRIDGE}/*").out
         filters = [
             run("tc", "filter", "show", "dev", PORT, place).out.count("direct-action")
             for place in ("ingress", "egress")
@@ -179,11 +205,11 @@ def nothing_arrives(street: Street) -> Iterator[Knocker]:
         assert not came, f"{len(came)} packets arrived, the first: {came[0]}"
 
 
-@pytest.mark.parametrize("spoil", SPOILS)
-def test_it_comes_back_and_nothing_passes(street: Street, spoil: str) -> None:
+def spoil_and_wait(street: Street, spoil: str) -> None:
+    """Do it; nothing may arrive; wait until all is as before, and told."""
     before, told = street.stands(), len(street.events())
     with nothing_arrives(street) as knocker:
-        street.host.run("sh", "-ec", SPOILS[spoil])
+        street.host.run("sh", "-ec", spoil)
         try:
             wait_until(lambda: len(street.events()) > told, "an event that says so", timeout=10)
         except TimeoutError as error:
@@ -195,11 +221,39 @@ def test_it_comes_back_and_nothing_passes(street: Street, spoil: str) -> None:
     street.host.run("iptables-legacy", "-F", "DOCKER-USER", check=False)
 
 
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_it_comes_back_and_nothing_passes(street: Street, spoil: str) -> None:
+    spoil_and_wait(street, SPOILS[spoil])
+
+
+@pytest.mark.skipif(not NFTABLES, reason="the legacy tables are others' as well: see LEGACY")
+def test_a_table_that_anybody_can_change(tmp_path: Path) -> None:
+    """The same of the main fence's table, on a kernel before 6.9."""
+    with contextlib.closing(Street(tmp_path, **open_table(BUILD))) as street:
+        assert "open to changes" in street.daemon.get("/v1/status")["firewall"]
+        for spoil in OPEN_TABLE.values():
+            spoil_and_wait(street, spoil)
+
+
+@pytest.mark.skipif(not NFTABLES, reason="the legacy tables have no owner")
+def test_a_table_that_nobody_can_change(street: Street) -> None:
+    """Each is refused, or passes the table by, while the daemon lives; the next one takes it over."""
+    before = street.stands()
+    for spoil in OPEN_TABLE.values():
+        done = street.host.run("sh", "-ec", spoil, check=False)
+        assert "not permitted" in done.err, spoil
+    assert street.stands() == before
+    street.daemon.restart()
+    done = street.host.run("nft", "delete", "table", *FENCE.split(), check=False)
+    assert "not permitted" in done.err
+
+
 def test_with_the_daemon_dead(street: Street) -> None:
     """Whatever of these is done then, and nobody puts it right: nothing passes either."""
     street.daemon.kill()
     try:
-        for spoil in (RESTORE, "nft flush ruleset"):
+        # Nothing outlives `nft flush ruleset` if all is in nf_tables: see test_icc.py.
+        for spoil in (RESTORE, "nft delete table inet netenforce" if NFTABLES else "nft flush ruleset"):
             with nothing_arrives(street) as knocker:
                 street.host.run("sh", "-ec", spoil)
                 knocker.more()

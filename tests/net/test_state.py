@@ -53,7 +53,13 @@ def resident(daemon: Daemon) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
 
+EVENTS_KEPT = 4096  # RING_LINES, src/event/internal.h
+
+
 def test_a_hundred_lives_leave_nothing(daemon: Daemon) -> None:
+    for _ in range(EVENTS_KEPT // 2 + 1):  # the history of events takes all that it ever will
+        daemon.call("CreateEndpoint", endpoint_body(2))
+        daemon.call("DeleteEndpoint", ids_body(2))
     for number in range(2, 22):
         live(daemon, number)
     before, kib = daemon.left(), resident(daemon)
@@ -100,6 +106,7 @@ def test_rebuilt_after_all_is_gone(daemon: Daemon) -> None:
         for program in ("iptables-legacy", "ip6tables-legacy"):
             daemon.netns.run(program, "-t", table, "-F")
             daemon.netns.run(program, "-t", table, "-X")
+    daemon.netns.run("nft", "flush", "ruleset")
     for link in daemon.links():
         daemon.netns.run("ip", "link", "del", link, check=False)
     daemon.start()
@@ -116,6 +123,16 @@ def test_an_earlier_boots_endpoints_are_forgotten(daemon: Daemon) -> None:
     record.write_text(json.dumps({**body, "boot": "another"}))
     daemon.start()
     assert not record.exists() and not daemon.get("/v1/endpoints")["endpoints"]
+
+
+def test_an_empty_record_of_an_endpoint_is_forgotten(daemon: Daemon) -> None:
+    """As a power cut may leave it: nobody has to look at it."""
+    daemon.call("CreateEndpoint", endpoint_body(2))
+    daemon.kill()
+    record = daemon.state / "endpoints" / f"{endpoint_id(2)}.json"
+    record.write_text("")
+    daemon.start()
+    assert daemon.records() == [f"{NETWORK}.json"] and not daemon.get("/v1/endpoints")["endpoints"]
 
 
 def test_what_belongs_to_nobody_goes(daemon: Daemon) -> None:
@@ -188,7 +205,10 @@ def test_wrong_options(arguments: list[str]) -> None:
 def test_without_legacy_tables(tmp_path: Path) -> None:
     """A kernel that refuses libiptc: networks are refused with what to do; the daemon lives on."""
     daemon = Daemon(
-        tmp_path, LD_PRELOAD=str(BUILD / "tests/libfault.so"), FAULT_ALWAYS="iptables"
+        tmp_path,
+        options=("--firewall", "iptables"),
+        LD_PRELOAD=str(BUILD / "tests/libfault.so"),
+        FAULT_ALWAYS="iptables",
     ).start()
     status, answer = daemon.try_call("CreateNetwork", network_body())
     assert status != 200 and "modprobe" in answer["Err"]

@@ -1,231 +1,14 @@
 /* test_driver.c - the driver's operations over edges that fail at the Nth step.
  *
- * The edges here keep what the kernel and the disk would hold, as sets of names. After every
- * failure the sets must be as before the call, and the call must succeed when it is repeated.
+ * After every failure kernel and disk must be as before the call, and the call must succeed when it
+ * is repeated.
  */
-#include "unit.h"
+#include "driver_edges.h"
 
-#include <errno.h>
-#include <netenforce/driver.h>
 #include <netenforce/log.h>
 #include <stdlib.h>
 
-#define NET "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define EP  "1111111111111111111111111111111111111111111111111111111111111111"
-#define EP2 "2222222222222222222222222222222222222222222222222222222222222222"
-
-/* What is where, by owner's id. */
-struct held {
-    bool bridge;
-    bool port_up[2]; /* of EP, EP2 */
-    bool port[2];
-    bool network_saved;
-    bool endpoint_saved[2];
-    size_t bridges; /* of the last fence that was applied */
-    size_t members;
-};
-
-static struct held held;
-static int fail_at; /* this call of an edge fails, counted from 1; 0: none */
-static int calls;
-static bool open_without_rules; /* a port was up while no fence stood */
-static struct ne_error err;
 static struct ne_repaired repaired;
-
-static size_t which(const char *id) {
-    return strcmp(id, EP) == 0 ? 0 : 1;
-}
-
-static bool fails(struct ne_error *why) {
-    if (++calls != fail_at)
-        return false;
-    (void)ne_fail_errno(why, NE_KERNEL, ENOBUFS, "made to fail");
-    return true;
-}
-
-/* A port without a member is closed by the fence's default; a port without any fence is open. */
-static void watch(void) {
-    if ((held.port_up[0] || held.port_up[1]) && held.bridges == 0)
-        open_without_rules = true;
-}
-
-static int bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
-                        struct ne_error *why) {
-    (void)link, (void)bridge;
-    return fails(why) ? -1 : 0;
-}
-
-static int bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
-                         struct ne_error *why) {
-    (void)link, (void)bridge;
-    if (fails(why))
-        return -1;
-    held.bridge = true;
-    return 0;
-}
-
-static int port_ensure(struct ne_link *link, const struct ne_port *port, struct ne_error *why) {
-    (void)link;
-    if (fails(why))
-        return -1;
-    held.port[which(port->owner)] = held.port_up[which(port->owner)] = true;
-    watch();
-    return 0;
-}
-
-static int port_quench(struct ne_link *link, const struct ne_port *port, struct ne_error *why) {
-    (void)link;
-    if (fails(why))
-        return -1;
-    held.port_up[which(port->owner)] = false;
-    return 0;
-}
-
-static int remove_link(struct ne_link *link, const char *name, const char *owner,
-                       struct ne_error *why) {
-    (void)link;
-    if (fails(why))
-        return -1;
-    if (name[1] == 'e')
-        held.bridge = false;
-    else
-        held.port[which(owner)] = held.port_up[which(owner)] = false;
-    return 0;
-}
-
-static int survey(struct ne_link *link, ne_link_visit visit, void *context, struct ne_error *why) {
-    static const char *const owners[] = {EP, EP2};
-    (void)link;
-    if (fails(why))
-        return -1;
-    struct ne_link_found found = {.kind = NE_LINK_BRIDGE, .name = "ne-aaaaaaaaaaaa", .owner = NET};
-    if (held.bridge && visit(context, &found, why) < 0)
-        return -1;
-    for (size_t i = 0; i < 2; i++) {
-        found.kind = NE_LINK_PORT;
-        (void)ne_port_name(owners[i], found.name);
-        (void)strcpy(found.owner, owners[i]);
-        if (held.port[i] && visit(context, &found, why) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int overlap(struct ne_link *link, const struct ne_prefix *pool, const char *except,
-                   struct ne_prefix *found, char device[static NE_IFNAME_SIZE],
-                   struct ne_error *why) {
-    (void)link, (void)pool, (void)except;
-    *found = (struct ne_prefix){0};
-    device[0] = '\0';
-    return fails(why) ? -1 : 0;
-}
-
-static int is_local(struct ne_link *link, const struct ne_addr *addr, bool *local,
-                    struct ne_error *why) {
-    (void)link, (void)addr;
-    *local = false;
-    return fails(why) ? -1 : 0;
-}
-
-static int apply(struct ne_firewall *firewall, const struct ne_fence *fence,
-                 struct ne_firewall_report *report, struct ne_error *why) {
-    (void)firewall;
-    if (report != NULL)
-        *report = (struct ne_firewall_report){0};
-    if (fails(why))
-        return -1;
-    held.bridges = fence->bridge_count;
-    held.members = fence->member_count;
-    watch();
-    return 0;
-}
-
-static int save_network(struct ne_store *store, const struct ne_network *network,
-                        struct ne_error *why) {
-    (void)store, (void)network;
-    if (fails(why))
-        return -1;
-    held.network_saved = true;
-    return 0;
-}
-
-static int save_endpoint(struct ne_store *store, const struct ne_endpoint *endpoint,
-                         struct ne_error *why) {
-    (void)store;
-    if (fails(why))
-        return -1;
-    held.endpoint_saved[which(endpoint->id)] = true;
-    return 0;
-}
-
-static int forget_network(struct ne_store *store, const char *id, struct ne_error *why) {
-    (void)store, (void)id;
-    if (fails(why))
-        return -1;
-    held.network_saved = false;
-    return 0;
-}
-
-static int forget_endpoint(struct ne_store *store, const char *id, struct ne_error *why) {
-    (void)store;
-    if (fails(why))
-        return -1;
-    held.endpoint_saved[which(id)] = false;
-    return 0;
-}
-
-static int sweep(struct ne_store *store, struct ne_model *model, struct ne_error *why) {
-    static const char *const ids[] = {EP, EP2};
-    (void)store;
-    if (fails(why))
-        return -1;
-    for (size_t i = 0; i < 2; i++) {
-        if (ne_model_endpoint(model, ids[i]) == NULL)
-            held.endpoint_saved[i] = false;
-    }
-    if (ne_model_network(model, NET) == NULL)
-        held.network_saved = false;
-    return 0;
-}
-
-static const struct ne_link_ops link_ops = {
-    .bridge_check = bridge_check,
-    .bridge_ensure = bridge_ensure,
-    .port_ensure = port_ensure,
-    .port_quench = port_quench,
-    .remove = remove_link,
-    .survey = survey,
-    .overlap = overlap,
-    .is_local = is_local,
-};
-static const struct ne_firewall_ops firewall_ops = {.apply = apply, .check = apply};
-static const struct ne_store_ops store_ops = {
-    .save_network = save_network,
-    .save_endpoint = save_endpoint,
-    .forget_network = forget_network,
-    .forget_endpoint = forget_endpoint,
-    .sweep = sweep,
-};
-static struct ne_link link_edge = {.ops = &link_ops};
-static struct ne_firewall firewall_edge = {&firewall_ops};
-static struct ne_store store_edge = {&store_ops};
-
-static struct ne_driver driver;
-
-static int create_network(void) {
-    struct ne_network n = {.id = NET};
-    assert_true(ne_prefix_parse("10.88.0.0/24", &n.pool4));
-    assert_true(ne_prefix_parse("10.88.0.1/24", &n.gateway4));
-    return ne_driver_create_network(&driver, &n, &err);
-}
-
-static int create(const char *id, const char *addr) {
-    struct ne_endpoint e = {.network = NET};
-    const struct ne_endpoint *made;
-    (void)strcpy(e.id, id);
-    assert_true(ne_addr_parse(addr, &e.addr4));
-    return ne_driver_create_endpoint(&driver, &e, &made, &err);
-}
 
 static int create_endpoint(void) {
     return create(EP, "10.88.0.2");
@@ -252,10 +35,7 @@ static int (*const life[])(void) = {create_network, create_endpoint, join,
 #define MAKING 3 /* the first ones make something, the others take it away */
 
 static void begin(size_t steps) {
-    held = (struct held){0};
-    fail_at = calls = 0;
-    open_without_rules = false;
-    ne_driver_init(&driver, &link_edge, &firewall_edge, &store_edge);
+    begin_empty();
     for (size_t i = 0; i < steps; i++)
         assert_int_equal(life[i](), 0);
 }
@@ -316,6 +96,59 @@ static void every_failure_is_undone(void **state) {
     assert_true(tried > 15);
 }
 
+static int set_policy(const char *endpoint, const char *key, const char *value) {
+    struct ne_policy_change change;
+    struct ne_options options = {0};
+    assert_int_equal(ne_options_set(&options, NE_SCOPE_NETWORK, key, value, &err), 0);
+    return ne_driver_set_policy(&driver, NET, endpoint, &options, &change, &err);
+}
+
+/* Of a network and of an endpoint: every call fails once, and the old policy holds. */
+static void a_policy_changes_whole_or_not(void **state) {
+    (void)state;
+    static const char *const subjects[] = {NULL, EP};
+    static const char rule[] = "10.88.0.1:9000/tcp";
+    for (size_t i = 0; i < COUNT(subjects); i++) {
+        begin(3);
+        const struct held before = held;
+        for (int n = 1; n <= 2; n++) {
+            calls = 0;
+            fail_at = n;
+            assert_int_equal(set_policy(subjects[i], "allow", rule), -1);
+            assert_non_null(strstr(err.text, "made to fail"));
+            fail_at = 0;
+            assert_memory_equal(&held, &before, sizeof(held));
+            assert_false(driver.unsettled);
+            assert_int_equal(ne_model_network(&driver.model, NET)->revision, 1);
+        }
+        /* The rules are refused, and so is the old record on the way back: a repair writes it. */
+        calls = 0;
+        fail_at = 2;
+        fail_next = true;
+        assert_int_equal(set_policy(subjects[i], "allow", rule), -1);
+        assert_true(driver.unsettled);
+        fail_at = 0;
+        fail_next = false;
+        const int before_repair = calls;
+        assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
+        assert_true(calls > before_repair && !driver.unsettled);
+        assert_false(ne_model_network(&driver.model, NET)->unsaved);
+        assert_false(ne_model_endpoint(&driver.model, EP)->unsaved);
+        assert_memory_equal(&held, &before, sizeof(held));
+
+        assert_int_equal(set_policy(subjects[i], "allow", rule), 0);
+        assert_true(held.rules > before.rules);
+        calls = 0;
+        assert_int_equal(set_policy(subjects[i], "allow", rule), 0);
+        assert_int_equal(calls, 0); /* nothing is done twice */
+        assert_int_equal(ne_driver_set_policy(&driver, EP, NULL, &(struct ne_options){0},
+                                              &(struct ne_policy_change){0}, &err),
+                         -1);
+        assert_int_equal(err.code, NE_NOT_FOUND);
+        ne_driver_free(&driver);
+    }
+}
+
 static void everything_may_come_twice(void **state) {
     (void)state;
     begin(0);
@@ -370,14 +203,192 @@ static void repair_settles(void **state) {
     ne_driver_free(&driver);
 }
 
+static const struct ne_link_others *others_of(const char *id) {
+    return ne_driver_others(&driver, ne_model_endpoint(&driver.model, id));
+}
+
+static void other_ways_out_are_kept(void **state) {
+    (void)state;
+    begin(3);
+    assert_int_equal(create(EP2, "10.88.0.3"), 0);
+    ways_out[0] = 1;
+    ways_out[1] = NE_OTHERS_MAX + 2;
+    assert_int_equal(ne_driver_look_around(&driver, &err), 0);
+    assert_non_null(others_of(EP));
+    assert_string_equal(others_of(EP)->listed[0].name, "e1");
+    assert_null(others_of(EP2)); /* not joined */
+
+    assert_int_equal(ne_driver_join(&driver, NET, EP2, "/run/docker/netns/y", &err), 0);
+    assert_null(others_of(EP2)); /* not looked at since */
+    assert_int_equal(ne_driver_look_around(&driver, &err), 0);
+    assert_int_equal(others_of(EP2)->count, NE_OTHERS_MAX + 2);
+    assert_string_equal(others_of(EP2)->owner, EP2);
+    assert_string_equal(others_of(EP)->owner, EP);
+
+    ways_out[0] = 0;
+    fail_at = calls + 1; /* what was known stays */
+    assert_int_equal(ne_driver_look_around(&driver, &err), -1);
+    assert_non_null(others_of(EP));
+    assert_int_equal(ne_driver_look_around(&driver, &err), 0);
+    assert_null(others_of(EP));
+    assert_non_null(others_of(EP2));
+    assert_int_equal(ne_driver_leave(&driver, EP2, &err), 0);
+    assert_null(others_of(EP2));
+    ways_out[1] = 0;
+    ne_driver_free(&driver);
+}
+
+static struct ne_link_changes changes;
+
+/* mends() - Whether ne_driver_mend() is enough, if this was changed; @made is how many links it
+ * looked after. */
+static bool mends(const char *name, bool gone, bool retired, int *made) {
+    changes =
+        (struct ne_link_changes){.count = 1, .changed[0] = {.gone = gone, .retired = retired}};
+    (void)strcpy(changes.changed[0].name, name);
+    calls = 0;
+    bool enough = ne_driver_mend(&driver, &changes, &repaired);
+    *made = calls;
+    return enough;
+}
+
+/* Only what was changed is looked after, and a change that it does not explain is left to a repair.
+ */
+static void changed_links_are_mended(void **state) {
+    (void)state;
+    int made;
+    begin(3);
+    assert_true(mends("nv-111111111111", false, false, &made) && made == 1);
+    assert_true(mends("ne-aaaaaaaaaaaa", false, false, &made) && made == 1);
+    assert_true(mends("nv-111111111111", false, true, &made) && made == 1); /* not by us */
+    assert_false(mends("nv-111111111111", true, false, &made) || made != 0);
+    assert_false(mends("ne-aaaaaaaaaaaa", true, false, &made) || made != 0);
+
+    assert_false(mends("nv-333333333333", false, false, &made)); /* nobody's, and there */
+    assert_true(mends("nv-333333333333", true, false, &made) && made == 0);
+    assert_true(mends("nv-333333333333", false, true, &made) && made == 0);
+
+    held.port[0] = held.port_up[0] = false; /* a port that is there is mended, not only counted */
+    assert_true(mends("nv-111111111111", false, false, &made));
+    assert_true(held.port_up[0]);
+
+    fail_at = 1;
+    assert_false(mends("nv-111111111111", false, false, &made));
+    fail_at = 0;
+    changes = (struct ne_link_changes){.all = true};
+    assert_false(ne_driver_mend(&driver, &changes, &repaired));
+    changes = (struct ne_link_changes){0};
+    calls = 0;
+    assert_true(ne_driver_mend(&driver, &changes, &repaired));
+    assert_int_equal(calls, 0);
+
+    assert_int_equal(leave(), 0); /* it waits for DeleteEndpoint, down */
+    assert_true(mends("nv-111111111111", false, false, &made) && made == 0);
+    assert_true(mends("nv-111111111111", true, false, &made) && made == 0);
+    ne_driver_free(&driver);
+}
+
+static void links_are_looked_at_in_turn(void **state) {
+    (void)state;
+    begin(1);
+    calls = 0;
+    assert_true(ne_driver_check_links(&driver, 50));
+    assert_int_equal(calls, 1);
+    assert_true(ne_driver_check_links(&driver, 50)); /* round again */
+    assert_int_equal(calls, 2);
+    held.bridge = false;
+    assert_false(ne_driver_check_links(&driver, 50));
+    held.bridge = true;
+    fail_at = calls + 1;
+    assert_false(ne_driver_check_links(&driver, 50));
+    ne_driver_free(&driver);
+    begin(0);
+    assert_true(ne_driver_check_links(&driver, 50));
+    ne_driver_free(&driver);
+}
+
+static bool leaks;
+static bool unreadable;
+static unsigned looks;
+
+static int look(const char *root, struct ne_resolver *found, struct ne_error *why) {
+    assert_string_equal(root, "/host");
+    looks++;
+    if (unreadable)
+        return ne_fail(why, NE_STATE, "cannot be read");
+    *found = (struct ne_resolver){.path = "/run/systemd/resolve/resolv.conf"};
+    if (leaks)
+        (void)strcpy(found->server, "127.255.255.255");
+    return 0;
+}
+
+/* A network and a container are refused while names would leak; what runs is not touched. */
+static void a_leaking_resolver_is_refused(void **state) {
+    (void)state;
+    static const struct held nothing;
+    for (int way = 0; way < 2; way++) {
+        begin(0);
+        driver.look = look;
+        driver.host_root = "/host";
+        leaks = way == 0;
+        unreadable = way == 1;
+        assert_int_equal(create_network(), -1);
+        assert_int_equal(err.code, way == 0 ? NE_UNSUPPORTED : NE_STATE);
+        assert_memory_equal(&held, &nothing, sizeof(held));
+        if (way == 0) { /* whole, though the address and the file's name are the longest */
+            assert_non_null(strstr(err.text, "127.255.255.255"));
+            assert_non_null(strstr(err.text, "--resolver-leak allow"));
+        }
+
+        leaks = unreadable = false;
+        assert_int_equal(create_network(), 0);
+        assert_int_equal(create_endpoint(), 0);
+        leaks = way == 0;
+        unreadable = way == 1;
+        assert_int_equal(join(), -1);
+        assert_non_null(strstr(err.text, way == 0 ? "--resolver-leak allow" : "cannot be read"));
+        assert_false(held.port[0]);
+        assert_int_equal(held.members, 0);
+
+        driver.leak_allowed = true;
+        assert_int_equal(join(), 0);
+        assert_int_equal(leave(), 0);
+        driver.leak_allowed = false;
+        assert_int_equal(delete_endpoint(), 0);
+        assert_int_equal(delete_network(), 0);
+        assert_memory_equal(&held, &nothing, sizeof(held));
+        ne_driver_free(&driver);
+    }
+}
+
+static void an_engine_that_keeps_names_is_not_asked(void **state) {
+    (void)state;
+    begin(1);
+    ne_model_network(&driver.model, NET)->names_kept = true;
+    driver.look = look;
+    driver.host_root = "/host";
+    leaks = true;
+    looks = 0;
+    assert_int_equal(create_endpoint(), 0);
+    assert_int_equal(join(), 0);
+    assert_int_equal(looks, 0);
+    ne_driver_free(&driver);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(life_leaves_nothing),
         cmocka_unit_test(every_failure_is_undone),
+        cmocka_unit_test(a_policy_changes_whole_or_not),
         cmocka_unit_test(everything_may_come_twice),
         cmocka_unit_test(refresh_joins_again),
         cmocka_unit_test(an_address_given_again_supersedes),
         cmocka_unit_test(repair_settles),
+        cmocka_unit_test(other_ways_out_are_kept),
+        cmocka_unit_test(changed_links_are_mended),
+        cmocka_unit_test(links_are_looked_at_in_turn),
+        cmocka_unit_test(a_leaking_resolver_is_refused),
+        cmocka_unit_test(an_engine_that_keeps_names_is_not_asked),
     };
     ne_log_set_level(NE_LOG_ERROR);
     return cmocka_run_group_tests_name("driver", tests, NULL, NULL);

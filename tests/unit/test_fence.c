@@ -28,8 +28,13 @@ static struct ne_network network(const char *proxy) {
     return n;
 }
 
+/* What EP_1 and EP_2 are given. */
+static struct ne_options given[2];
+
 static struct ne_endpoint endpoint(const char *id, const char *addr4, const char *mac) {
-    struct ne_endpoint e = {.network = NET_A, .joined = true};
+    struct ne_options *options = &given[strcmp(id, EP_2) == 0];
+    struct ne_endpoint e = {.network = NET_A, .joined = true, .options = options};
+    *options = ne_options_nothing;
     (void)strncpy(e.id, id, sizeof(e.id) - 1);
     e.addr4 = addr(addr4);
     assert_true(ne_mac_parse(mac, &e.mac));
@@ -112,9 +117,9 @@ static void an_endpoint_narrows_and_widens_itself(void **state) {
     struct world w;
     struct ne_network n = network("8080");
     struct ne_endpoint e = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
-    assert_int_equal(ne_options_set(&e.options, NE_SCOPE_ENDPOINT, "proxy", "192.0.2.9:3128", &err),
+    assert_int_equal(ne_options_set(&given[0], NE_SCOPE_ENDPOINT, "proxy", "192.0.2.9:3128", &err),
                      0);
-    assert_int_equal(ne_options_set(&e.options, NE_SCOPE_ENDPOINT, "refuse", "drop", &err), 0);
+    assert_int_equal(ne_options_set(&given[0], NE_SCOPE_ENDPOINT, "refuse", "drop", &err), 0);
     build(&w, &n, &e);
     struct ne_endpoint other = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
     assert_non_null(ne_model_add_endpoint(&w.model, &other, &err));
@@ -131,9 +136,104 @@ static void an_endpoint_narrows_and_widens_itself(void **state) {
     assert_int_equal(verdict(&w, p), NE_REJECT);
     assert_true(w.fence.reaches_beyond);
 
-    struct ne_addr routes[NE_PROXY_MAX];
+    struct ne_prefix routes[NE_ROUTES_MAX];
     assert_int_equal(ne_routes(&n, &e, routes), 1);
     assert_int_equal(ne_routes(&n, &other, routes), 0);
+    drop(&w);
+}
+
+static void deny_wins_over_allow_and_proxy(void **state) {
+    (void)state;
+    struct world w;
+    struct ne_network n = network("8080 9090");
+    struct ne_endpoint e = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
+    assert_int_equal(ne_options_set(&n.options, NE_SCOPE_NETWORK, "allow",
+                                    "192.0.2.0/24:1-1023/tcp 0.0.0.0/0/icmp", &err),
+                     0);
+    assert_int_equal(ne_options_set(&n.options, NE_SCOPE_NETWORK, "deny",
+                                    "192.0.2.9:80/tcp 10.88.0.1:9090/tcp", &err),
+                     0);
+    build(&w, &n, &e);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.1", IPPROTO_TCP, 8080)), NE_PASS);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.1", IPPROTO_TCP, 9090)), NE_REJECT);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "192.0.2.8", IPPROTO_TCP, 80)), NE_PASS);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "192.0.2.9", IPPROTO_TCP, 80)), NE_REJECT);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "192.0.2.9", IPPROTO_TCP, 81)), NE_PASS);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "192.0.2.8", IPPROTO_TCP, 1024)), NE_REJECT);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "192.0.2.8", IPPROTO_UDP, 80)), NE_REJECT);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "203.0.113.1", IPPROTO_ICMP, 0)), NE_PASS);
+    assert_true(w.fence.reaches_beyond);
+
+    /* A route to the whole family is two halves: the engine keeps a default route to itself. */
+    struct ne_prefix routes[NE_ROUTES_MAX];
+    char text[NE_PREFIX_TEXT];
+    assert_int_equal(ne_routes(&n, &e, routes), 3);
+    assert_string_equal(ne_prefix_format(&routes[0], text), "192.0.2.0/24");
+    assert_string_equal(ne_prefix_format(&routes[1], text), "0.0.0.0/1");
+    assert_string_equal(ne_prefix_format(&routes[2], text), "128.0.0.0/1");
+    drop(&w);
+}
+
+static void an_audit_lets_pass_and_says_so(void **state) {
+    (void)state;
+    struct world w;
+    struct ne_network n = network("8080");
+    struct ne_endpoint e = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
+    e.addr6 = addr("fd00:88::2");
+    n.options.has_mode = true;
+    n.options.mode = NE_MODE_AUDIT;
+    assert_int_equal(ne_options_set(&n.options, NE_SCOPE_NETWORK, "deny", "192.0.2.9:80/tcp", &err),
+                     0);
+    build(&w, &n, &e);
+    struct ne_packet p = packet("10.88.0.2", "192.0.2.9", IPPROTO_TCP, 80);
+    struct ne_judgement judged = ne_fence_verdict(&w.fence, &p);
+    assert_int_equal(judged.verdict, NE_PASS);
+    assert_true(judged.audited);
+    assert_string_equal(judged.reason, "policy");
+    assert_string_equal(judged.rule->option, "deny");
+
+    p.port = 81; /* no rule at all */
+    judged = ne_fence_verdict(&w.fence, &p);
+    assert_true(judged.audited && judged.verdict == NE_PASS && judged.rule == NULL);
+    p = packet("10.88.0.2", "10.88.0.1", IPPROTO_TCP, 8080);
+    judged = ne_fence_verdict(&w.fence, &p);
+    assert_true(!judged.audited && judged.verdict == NE_PASS);
+    p = packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 80);
+    judged = ne_fence_verdict(&w.fence, &p);
+    assert_true(!judged.audited && judged.verdict == NE_REJECT);
+    assert_string_equal(judged.reason, "into-network");
+    p = packet("10.88.0.3", "192.0.2.9", IPPROTO_TCP, 80);
+    assert_int_equal(verdict(&w, p), NE_DROP); /* a false source */
+    assert_true(w.fence.reaches_beyond);
+
+    struct ne_prefix routes[NE_ROUTES_MAX];
+    char text[NE_PREFIX_TEXT];
+    static const char *const halves[] = {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"};
+    assert_int_equal(ne_routes(&n, &e, routes), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(ne_prefix_format(&routes[i], text), halves[i]);
+    drop(&w);
+}
+
+static void an_endpoint_has_one_meter(void **state) {
+    (void)state;
+    struct world w;
+    struct ne_network n = network("8080");
+    struct ne_endpoint e = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
+    e.addr6 = addr("fd00:88::2");
+    n.options.has_quota = given[0].has_rate = true;
+    n.options.quota = 1000;
+    given[0].rate = 8000;
+    build(&w, &n, &e);
+    assert_int_equal(w.fence.member_count, 2);
+    assert_int_equal(w.fence.meter_count, 1);
+    assert_int_equal(w.fence.members[0].meter, 0);
+    assert_int_equal(w.fence.members[1].meter, 0);
+    const struct ne_meter *meter = &w.fence.meters[0];
+    assert_string_equal(meter->id, EP_1);
+    assert_int_equal(meter->quota, 1000);
+    assert_int_equal(meter->rate, 8000);
+    assert_int_equal(meter->log.count, 5); /* the default */
     drop(&w);
 }
 
@@ -165,6 +265,72 @@ static void ipv6_asks_for_the_bridge_alone(void **state) {
     p.to = addr("ff02::1");
     assert_int_equal(verdict(&w, p), NE_REJECT);
     drop(&w);
+}
+
+static void give(struct ne_options *options, const char *key, const char *value) {
+    assert_int_equal(ne_options_set(options, NE_SCOPE_ENDPOINT, key, value, &err), 0);
+}
+
+/* Of EP_1 (10.88.0.2) to a neighbour (EP_2, 10.88.0.3): what the fence says, and why. */
+static struct ne_judgement to_neighbour(const struct ne_network *n, const struct ne_endpoint *one,
+                                        const struct ne_endpoint *other, const char *to) {
+    static struct world w;
+    build(&w, n, one);
+    assert_non_null(ne_model_add_endpoint(&w.model, other, &err));
+    ne_fence_free(&w.fence);
+    assert_int_equal(ne_model_fence(&w.model, &w.fence, &err), 0);
+    struct ne_packet p = packet("10.88.0.2", to, IPPROTO_TCP, 80);
+    struct ne_judgement judgement = ne_fence_verdict(&w.fence, &p);
+    judgement.policy = NULL;
+    judgement.rule = NULL;
+    drop(&w);
+    return judgement;
+}
+
+static void both_neighbours_need_icc(void **state) {
+    (void)state;
+    static const char *const kinds[] = {NULL, "true", "false"};
+    for (size_t of_network = 0; of_network < 2; of_network++) {
+        for (size_t i = 0; i < 9; i++) {
+            struct ne_network n = network("8080");
+            struct ne_endpoint one = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
+            struct ne_endpoint other = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
+            const char *own[] = {kinds[i % 3], kinds[i / 3]};
+            bool has[] = {of_network == 1, of_network == 1};
+            if (of_network == 1)
+                give(&n.options, "icc", "true");
+            for (size_t k = 0; k < 2; k++) {
+                if (own[k] != NULL) {
+                    give(&given[k], "icc", own[k]);
+                    has[k] = strcmp(own[k], "true") == 0;
+                }
+            }
+            enum ne_verdict wanted = has[0] && has[1] ? NE_PASS : NE_REJECT;
+            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.3").verdict, wanted);
+            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.4").verdict, NE_REJECT);
+
+            /* However wide an allowance is, and without it being a neighbour's policy. */
+            give(&given[0], "allow", "10.0.0.0/8:1-65535/tcp");
+            struct ne_judgement j = to_neighbour(&n, &one, &other, "10.88.0.3");
+            assert_int_equal(j.verdict, wanted);
+            assert_string_equal(j.reason, wanted == NE_PASS ? "allowed" : "into-network");
+            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.1").verdict, NE_PASS);
+            assert_int_equal(to_neighbour(&n, &one, &other, "10.99.0.1").verdict, NE_PASS);
+
+            /* An audit opens no way to a neighbour, a denial closes one. */
+            give(&given[0], "mode", "audit");
+            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.3").verdict, wanted);
+            assert_true(to_neighbour(&n, &one, &other, "10.88.0.1").verdict == NE_PASS);
+            give(&given[0], "deny", "10.88.0.2/31:80/tcp");
+            j = to_neighbour(&n, &one, &other, "10.88.0.3");
+            assert_int_equal(j.verdict, NE_REJECT);
+            assert_string_equal(j.reason, "into-network");
+
+            other.joined = false;
+            given[0].has_deny = false;
+            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.3").verdict, NE_REJECT);
+        }
+    }
 }
 
 static void what_clashes_is_refused(void **state) {
@@ -210,8 +376,12 @@ int main(void) {
         cmocka_unit_test(only_the_proxy_passes),
         cmocka_unit_test(who_is_not_a_member_is_dropped),
         cmocka_unit_test(an_endpoint_narrows_and_widens_itself),
+        cmocka_unit_test(deny_wins_over_allow_and_proxy),
+        cmocka_unit_test(an_audit_lets_pass_and_says_so),
+        cmocka_unit_test(an_endpoint_has_one_meter),
         cmocka_unit_test(an_empty_list_allows_nothing),
         cmocka_unit_test(ipv6_asks_for_the_bridge_alone),
+        cmocka_unit_test(both_neighbours_need_icc),
         cmocka_unit_test(what_clashes_is_refused),
     };
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);

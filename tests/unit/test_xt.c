@@ -37,6 +37,19 @@ static void fence_of(struct ne_fence *fence, enum ne_family family, size_t count
     ne_fence_sort(fence);
 }
 
+/* with_icc() - All members reach each other. */
+static void with_icc(struct ne_fence *fence, enum ne_family family) {
+    struct ne_rule rule = {.kind = NE_RULE_NEIGHBOUR,
+                           .port_high = UINT16_MAX,
+                           .icmp_type = NE_ICMP_TYPE_ANY,
+                           .verdict = NE_PASS};
+    assert_int_equal(ne_fence_add_near(fence, "ne-aaaaaaaaaaaa", &err), 0);
+    assert_true(ne_prefix_parse(family == NE_V4 ? "10.88.0.0/16" : "fd00::/64", &rule.to));
+    assert_int_equal(ne_policy_add_rule(&fence->policies[0], &rule, &err), 0);
+    for (size_t i = 0; i < fence->member_count; i++)
+        fence->members[i].icc = true;
+}
+
 static bool is_terminal(const struct xt_rule *rule) {
     return rule->action == DO_DROP || rule->action == DO_REJECT_PORT ||
            rule->action == DO_SET_MARK || rule->action == DO_NOT_TRACK ||
@@ -97,6 +110,90 @@ static void the_tree_is_shallow(void **state) {
     }
 }
 
+/* Each verdict has its mark, whatever rule it is of; under an audit nothing is refused. */
+static void each_verdict_has_its_mark(void **state) {
+    (void)state;
+    static const struct {
+        const char *chain;
+        uint32_t mark;
+        size_t rules;
+    } verdicts[] = {
+        {PASS_CHAIN, 1, 1},
+        {AUDIT_CHAIN, 5, 1},
+        {REFUSE_CHAIN, 2, 2}, /* and no tracking */
+        {DROP_CHAIN, 6, 2},
+    };
+    static const enum ne_verdict given[] = {NE_PASS, NE_REJECT, NE_DROP};
+    static const char *const enforced[] = {PASS_CHAIN, REFUSE_CHAIN, DROP_CHAIN};
+    static const char *const audited[] = {PASS_CHAIN, AUDIT_CHAIN, AUDIT_CHAIN};
+    for (size_t v = 0; v < 2 * COUNT(given); v++) {
+        struct ne_fence fence;
+        struct xt_plan plan;
+        char name[CHAIN_SIZE];
+        fence_of(&fence, NE_V4, 1);
+        struct ne_policy *policy = &fence.policies[0];
+        policy->audit = v >= COUNT(given);
+        policy->otherwise = given[v % COUNT(given)];
+        assert_int_equal(xt_compile(&fence, NE_V4, XT_RAW, xt_marks_of(1), &plan, &err), 0);
+        policy_chain_name(policy, name);
+        const struct xt_chain *chain = xt_plan_chain(&plan, name);
+        const char *wanted = (policy->audit ? audited : enforced)[v % COUNT(given)];
+        assert_string_equal(chain->rules[chain->count - 1].chain, wanted);
+        for (size_t i = 0; i < COUNT(verdicts); i++) {
+            chain = xt_plan_chain(&plan, verdicts[i].chain);
+            assert_int_equal(chain->count, verdicts[i].rules);
+            assert_int_equal(chain->rules[0].set_mask, 7);
+            assert_int_equal(chain->rules[0].set_value, verdicts[i].mark);
+        }
+        xt_plan_free(&plan);
+        ne_fence_free(&fence);
+    }
+}
+
+/* near_steps() - Rules that a packet for @to meets in the tree by destination, until PASS or the
+ * end. */
+static size_t near_steps(const struct xt_plan *plan, const struct ne_addr *to, bool *passes) {
+    const struct xt_chain *chain = xt_plan_chain(plan, "NETENFORCE-NEAR");
+    size_t met = 0;
+    *passes = false;
+    while (chain != NULL) {
+        const struct xt_rule *taken = NULL;
+        for (size_t i = 0; i < chain->count && taken == NULL; i++) {
+            met++;
+            if (ne_prefix_contains(&chain->rules[i].to, to))
+                taken = &chain->rules[i];
+        }
+        if (taken == NULL)
+            return met;
+        *passes = strcmp(taken->chain, "NETENFORCE-PASS") == 0 && taken->in[0] != '\0';
+        chain = *passes ? NULL : xt_plan_chain(plan, taken->chain);
+    }
+    return met;
+}
+
+static void the_tree_by_destination_is_shallow(void **state) {
+    (void)state;
+    static const enum ne_family families[] = {NE_V4, NE_V6};
+    for (size_t f = 0; f < COUNT(families); f++) {
+        struct ne_fence fence;
+        struct xt_plan plan;
+        bool passes;
+        fence_of(&fence, families[f], 1000);
+        with_icc(&fence, families[f]);
+        fence.members[500].icc = false;
+        assert_int_equal(
+            xt_compile(&fence, families[f], XT_RAW, xt_marks_of(0x20000000), &plan, &err), 0);
+        for (size_t i = 0; i < fence.member_count; i++) {
+            assert_true(near_steps(&plan, &fence.members[i].addr, &passes) <= 48);
+            assert_int_equal(passes, i != 500);
+        }
+        for (size_t i = 0; i < plan.count; i++)
+            assert_true(strlen(plan.chains[i].name) <= 28);
+        xt_plan_free(&plan);
+        ne_fence_free(&fence);
+    }
+}
+
 static void gates_do_not_grow(void **state) {
     (void)state;
     static const enum xt_table gates[] = {XT_FILTER, XT_SECURITY, XT_NAT};
@@ -106,6 +203,7 @@ static void gates_do_not_grow(void **state) {
             struct ne_fence fence;
             struct xt_plan plan;
             fence_of(&fence, NE_V4, n == 0 ? 1 : 1000);
+            with_icc(&fence, NE_V4);
             assert_int_equal(
                 xt_compile(&fence, NE_V4, gates[g], xt_marks_of(0x20000000), &plan, &err), 0);
             for (size_t i = 0; i < plan.count; i++)
@@ -218,6 +316,8 @@ static void same_is_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tree_is_shallow),
+        cmocka_unit_test(each_verdict_has_its_mark),
+        cmocka_unit_test(the_tree_by_destination_is_shallow),
         cmocka_unit_test(gates_do_not_grow),
         cmocka_unit_test(no_bridge_no_rule),
         cmocka_unit_test(entries_are_as_the_kernel_wants_them),

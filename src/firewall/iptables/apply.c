@@ -156,7 +156,22 @@ struct stale {
     size_t count;
 };
 
+/* all_are_planned() - Whether the table has as many chains of ours as the plan: those of the plan
+ * are there by now, or were noted as missing, so that no other is. */
+static bool all_are_planned(const struct session *s, const struct xt_plan *plan) {
+    size_t planned = 0;
+    size_t found = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        planned += !plan->chains[i].builtin && (s->mode == XT_APPLY || !s->made[i]);
+    const char *name = s->xtc->first_chain(s->handle);
+    for (; name != NULL; name = s->xtc->next_chain(s->handle))
+        found += is_ours(name);
+    return found == planned;
+}
+
 static int find_stale(struct session *s, const struct xt_plan *plan, struct stale *stale) {
+    if (all_are_planned(s, plan))
+        return 0;
     char(*planned)[CHAIN_SIZE] = calloc(plan->count + 1, CHAIN_SIZE);
     if (planned == NULL)
         return ne_fail(s->err, NE_NO_MEMORY, "no memory for %zu names", plan->count);
@@ -245,14 +260,15 @@ static int bring_into_line(struct session *s, const struct xt_plan *plan) {
 
 /* empty_verdicts() - Only if one of them says something else than planned. */
 static int empty_verdicts(struct session *s, const struct xt_plan *plan) {
-    static const char *const names[] = {PASS_CHAIN, REFUSE_CHAIN};
+    static const char *const names[] = {VERDICT_CHAINS};
+    const size_t count = sizeof(names) / sizeof(names[0]);
     bool other = false;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct xt_chain *chain = xt_plan_chain(plan, names[i]);
         if (chain != NULL && s->xtc->is_chain(names[i], s->handle) && !is_empty(s, names[i]))
             other |= !chain_is_as_planned(s, chain);
     }
-    for (size_t i = 0; i < 2 && other; i++) {
+    for (size_t i = 0; i < count && other; i++) {
         if (!s->xtc->is_chain(names[i], s->handle))
             continue;
         if (!s->xtc->flush(names[i], s->handle))

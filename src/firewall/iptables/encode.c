@@ -4,12 +4,14 @@
 #include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_CT.h>
+#include <linux/netfilter/xt_connmark.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mac.h>
 #include <linux/netfilter/xt_mark.h>
@@ -63,8 +65,9 @@ static void set_device(const char *wanted, char *device, unsigned char *mask) {
 }
 
 static void put_mask(uint8_t *mask, unsigned len) {
-    for (unsigned bit = 0; bit < len; bit++)
-        mask[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+    memset(mask, 0xff, len / 8);
+    if (len % 8 != 0)
+        mask[len / 8] = (uint8_t)(0xff00u >> len % 8);
 }
 
 static void put_prefix(const struct ne_prefix *prefix, void *addr, void *mask) {
@@ -114,6 +117,27 @@ static void put_ports(const struct xt_rule *rule, struct encoded *entry) {
     }
 }
 
+static void put_syn(struct encoded *entry) {
+    struct xt_tcp *tcp = add_match(entry, "tcp", 0, sizeof(*tcp));
+    tcp->spts[1] = UINT16_MAX;
+    tcp->dpts[1] = UINT16_MAX;
+    tcp->flg_mask = TH_FIN | TH_SYN | TH_RST | TH_ACK;
+    tcp->flg_cmp = TH_SYN;
+}
+
+static void put_state(const struct xt_rule *rule, struct encoded *entry) {
+    struct xt_conntrack_mtinfo3 *state = add_match(entry, "conntrack", 3, sizeof(*state));
+    state->match_flags = XT_CONNTRACK_STATE;
+    state->state_mask =
+        XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) | XT_CONNTRACK_STATE_BIT(IP_CT_RELATED);
+    if (rule->opens)
+        state->state_mask = XT_CONNTRACK_STATE_BIT(IP_CT_NEW);
+    if (rule->answers) { /* not the original direction: --ctdir REPLY */
+        state->match_flags |= XT_CONNTRACK_DIRECTION;
+        state->invert_flags |= XT_CONNTRACK_DIRECTION;
+    }
+}
+
 static void put_icmp(const struct xt_rule *rule, struct encoded *entry) {
     if (rule->proto == IPPROTO_ICMP) {
         struct ipt_icmp *icmp = add_match(entry, "icmp", 0, sizeof(*icmp));
@@ -129,6 +153,8 @@ static void put_icmp(const struct xt_rule *rule, struct encoded *entry) {
 static void put_matches(const struct xt_rule *rule, struct encoded *entry) {
     if (rule->ports)
         put_ports(rule, entry);
+    if (rule->syn)
+        put_syn(entry);
     if (rule->icmp_type != NE_ICMP_TYPE_ANY)
         put_icmp(rule, entry);
     if (rule->mac_given) {
@@ -141,11 +167,12 @@ static void put_matches(const struct xt_rule *rule, struct encoded *entry) {
         mark->mask = rule->mark_mask;
         mark->invert = rule->mark_inverted;
     }
-    if (rule->replies) {
-        struct xt_conntrack_mtinfo3 *state = add_match(entry, "conntrack", 3, sizeof(*state));
-        state->match_flags = XT_CONNTRACK_STATE;
-        state->state_mask =
-            XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) | XT_CONNTRACK_STATE_BIT(IP_CT_RELATED);
+    if (rule->replies || rule->answers || rule->opens)
+        put_state(rule, entry);
+    if (rule->connmark_mask != 0) {
+        struct xt_connmark_mtinfo1 *mark = add_match(entry, "connmark", 1, sizeof(*mark));
+        mark->mark = rule->connmark_value;
+        mark->mask = rule->connmark_mask;
     }
 }
 
@@ -172,6 +199,7 @@ static void put_masquerade(enum ne_family family, struct encoded *entry) {
 
 static void put_target(const struct xt_rule *rule, enum ne_family family, struct encoded *entry) {
     struct xt_mark_tginfo2 *mark;
+    struct xt_connmark_tginfo2 *connmark;
     struct xt_ct_target_info_v1 *tracking;
     switch (rule->action) {
     case DO_ACCEPT:
@@ -191,6 +219,12 @@ static void put_target(const struct xt_rule *rule, enum ne_family family, struct
         mark = add_target(entry, "MARK", 2, sizeof(*mark));
         mark->mark = rule->set_value;
         mark->mask = rule->set_mask;
+        break;
+    case DO_SET_CONNMARK:
+        connmark = add_target(entry, "CONNMARK", 2, sizeof(*connmark));
+        connmark->ctmark = rule->set_value;
+        connmark->ctmask = rule->set_mask;
+        connmark->mode = XT_CONNMARK_SET;
         break;
     case DO_NOT_TRACK:
         tracking = add_target(entry, "CT", 2, sizeof(*tracking));

@@ -6,7 +6,13 @@
 #include <string.h>
 
 struct xt_marks xt_marks_of(uint32_t bit) {
-    return (struct xt_marks){.mask = bit | bit << 1, .pass = bit, .refused = bit << 1};
+    return (struct xt_marks){
+        .mask = bit | bit << 1,
+        .all = bit | bit << 1 | bit << 2,
+        .pass = bit,
+        .refused = bit << 1,
+        .note = bit << 2,
+    };
 }
 
 const char *xt_table_name(enum xt_table table) {
@@ -17,6 +23,8 @@ const char *xt_table_name(enum xt_table table) {
         return "filter";
     case XT_SECURITY:
         return "security";
+    case XT_JUDGE:
+        return "judge";
     case XT_NAT:
         break;
     }

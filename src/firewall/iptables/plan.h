@@ -5,11 +5,18 @@
  * One judge, several gates. The judge is PREROUTING of table raw: it sees every packet first,
  * before connection tracking and DNAT, whether it will take INPUT or FORWARD. It dispatches by
  * the source address, checks bridge, address and MAC address of the sender, walks the
- * sender's policy and writes its verdict into two bits of the packet's mark:
+ * sender's policy and writes its verdict into three bits of the packet's mark:
  *
- *     PASS      the fence lets this packet through
- *     REFUSED   refused, and the (verified) sender is to be told
- *     neither   not judged, or forged: nobody is to be told
+ *     PASS            the fence lets this packet through
+ *     PASS, NOTE      passes only because the policy audits
+ *     REFUSED         refused, and the (verified) sender is to be told
+ *     REFUSED, NOTE   refused, and the (verified) sender is not to be told
+ *     PASS, REFUSED   refused, and told, unless it is a reply to a connection that the host opened
+ *     all three       the same, and not told
+ *     none            not judged, or forged: nobody is to be told
+ *
+ * NOTE opens nothing: what passes is asked of the other two. A packet of no known sender is dropped
+ * here; a refused one of a known sender goes on to where it is counted (nftables/meter.h).
  *
  * A packet that comes out of a container has no mark: crossing from one network namespace to
  * another clears it (skb_scrub_packet(), net/core/skbuff.c).
@@ -23,12 +30,14 @@
  *     raw       PREROUTING   -i nv-+  -j NETENFORCE-PORT      frames handed to a port: dropped
  *                            -i ne-+  -j NETENFORCE           the root of the dispatch
  *     filter    INPUT        -i nv-+  -j NETENFORCE-PORT
- *                            -i ne-+  -j NETENFORCE           the gate
- *               FORWARD      the same two, and
- *                            -o ne-+  -j NETENFORCE-INTO      replies only
+ *                            -i ne-+  -j NETENFORCE           the gate (or NETENFORCE-HOST, below)
+ *               FORWARD      -i nv-+  -j NETENFORCE-PORT
+ *                            -o ne-+  -j NETENFORCE-INTO      replies and neighbours only, the
+ *                                                             judged are answered
+ *                            -i ne-+  -j NETENFORCE
  *     security  INPUT        -i ne-+  -j NETENFORCE           the second gate
  *               FORWARD      the same, and
- *                            -o ne-+  -j NETENFORCE-INTO      replies, and what has PASS
+ *                            -o ne-+  -j NETENFORCE-INTO      replies and neighbours only
  *     nat       POSTROUTING  -j NETENFORCE                    only if proxies are beyond the host
  *
  * A bridge whose name does not begin with ne- has a jump of its own beside each of these.
@@ -40,9 +49,29 @@
  * is entered by goto: a packet that went through its policy goes back to PREROUTING, where the
  * host's own rules go on.
  *
+ * A second tree, NETENFORCE-NEAR, goes by the destination: it holds the members with icc, and a
+ * policy with icc jumps to it with what is for its own pool. What it passes is marked PASS, comes
+ * back and returns; the rest goes on in the policy, which refuses all else in the pool. So in
+ * FORWARD a packet with PASS that goes back into the bridge it came from (if members may reach each
+ * other there) is from neighbour to neighbour. NOTE beside PASS says no such thing, so it must
+ * not be set.
+ *
+ * Replies to what the host opened (inbound) are known by connection tracking, which comes after the
+ * judge: so what might be one is marked PASS and REFUSED at once, which no gate takes for PASS, and
+ * is tracked. In INPUT it meets NETENFORCE-HOST first, in filter and in security, which asks for
+ *
+ *   - a known connection, against the direction in which it was opened: so the container did not
+ *     open it, and no helper expected it (that would be a connection of its own);
+ *   - the NOTE bit in the connection's mark, which filter's OUTPUT (NETENFORCE-OUT) sets with the
+ *     first packet of a connection to a bridge: of TCP with its SYN. Else a stream that was
+ *     allowed and revoked could come back: once its entry is gone, tracking takes the next packet
+ *     of the host's for the first of a new one (nf_conntrack_tcp_loose).
+ *
+ * What is no reply is refused before tracking keeps it, so it fills no table.
+ *
  * Tables are committed one by one. The gates change before the judge, so that nothing gets a bit
  * that no gate asks for, and the judge goes before the gates when the last bridge does. One thing
- * no order can mend: if the two bits are others than last time, the old judge's REFUSED may
+ * no order can mend: if the bits are others than last time, the old judge's REFUSED may
  * be the new gates' PASS. Then the judge is disarmed first: xt_disarm(), apply.h.
  */
 #ifndef NETENFORCE_IPTABLES_PLAN_H
@@ -61,6 +90,7 @@ enum xt_action {
     DO_JUMP,
     DO_GOTO,
     DO_SET_MARK,
+    DO_SET_CONNMARK,
     DO_NOT_TRACK, /* no connection tracking, so no DNAT: the answer comes from where it was sent */
     DO_REJECT_RESET, /* TCP RST */
     DO_REJECT_PORT,  /* ICMP port unreachable */
@@ -82,10 +112,15 @@ struct xt_rule {
     uint32_t mark_mask; /* 0: do not look at the mark */
     uint32_t mark_value;
     bool mark_inverted;
-    bool replies; /* of a connection that is known (RELATED, ESTABLISHED) */
+    bool syn;               /* with TCP: of SYN, ACK, FIN and RST the first alone */
+    bool replies;           /* of a connection that is known (RELATED, ESTABLISHED) */
+    bool answers;           /* the same, against the direction in which it was opened */
+    bool opens;             /* of one that has seen no reply yet (NEW) */
+    uint32_t connmark_mask; /* 0: do not look at the connection's mark */
+    uint32_t connmark_value;
     enum xt_action action;
     char chain[CHAIN_SIZE]; /* of DO_JUMP and DO_GOTO */
-    uint32_t set_mask;      /* of DO_SET_MARK */
+    uint32_t set_mask;      /* of DO_SET_MARK and DO_SET_CONNMARK */
     uint32_t set_value;
 };
 
@@ -101,19 +136,23 @@ struct xt_plan {
     size_t count;
 };
 
-/* The two bits. */
+/* The three bits. */
 struct xt_marks {
-    uint32_t mask;
+    uint32_t mask; /* of PASS and REFUSED: what the gates let pass has the first alone */
+    uint32_t all;  /* NOTE as well */
     uint32_t pass;
     uint32_t refused;
+    uint32_t note;
 };
 
-/* xt_marks_of() - From the bit that the settings name: it and the next one. */
+/* xt_marks_of() - From the bit that the settings name: it and the next two. */
 struct xt_marks xt_marks_of(uint32_t bit);
 
-enum xt_table { XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT };
+/* XT_JUDGE is none of the kernel's: raw without its two trees, for who dispatches otherwise
+ * (nftables/fence.h). */
+enum xt_table { XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT, XT_JUDGE };
 
-/* xt_table_name() - "raw", "filter", "security", "nat". */
+/* xt_table_name() - "raw", "filter", "security", "nat", "judge". */
 const char *xt_table_name(enum xt_table table);
 
 /* xt_compile() - What @table of @family should hold for @fence. A fence without bridges gives
@@ -136,17 +175,41 @@ int plan_add_rule(struct xt_plan *plan, size_t chain, const struct xt_rule *rule
                   struct ne_error *err);
 int plan_end_with(struct xt_plan *plan, size_t chain, enum xt_action action, struct ne_error *err);
 
-/* tree_build() - The dispatch by source address, from the chain @root on, over the members of
- * @fence from @first to @end (of one family, sorted).
- */
-int tree_build(struct xt_plan *plan, const struct ne_fence *fence, size_t root, size_t first,
-               size_t end, struct ne_error *err);
+/* A dispatch by address over members of one family, sorted. */
+struct tree {
+    struct xt_plan *plan;
+    const struct ne_member *members;
+    /* By the source address: a member leads to its policy, who is none of them is dropped. NULL: by
+     * the destination: a member leads to PASS, and what is for none of them back to where the
+     * root was jumped to from. */
+    const struct ne_policy *policies;
+    struct ne_error *err;
+};
+
+/* tree_build() - The tree over the members from @first to @end, from the chain @root on. */
+int tree_build(const struct tree *tree, size_t root, size_t first, size_t end);
+
+/* Where what comes from a bridge of ours is sent: the root of the tree by source, and in the other
+ * tables the gate. */
+#define ROOT_CHAIN CHAIN_PREFIX
+
+/* The root of the tree by destination. */
+#define NEAR_CHAIN CHAIN_PREFIX "-NEAR"
 
 /* Where the judge writes its verdicts. */
 #define PASS_CHAIN   CHAIN_PREFIX "-PASS"
 #define REFUSE_CHAIN CHAIN_PREFIX "-REFUSE"
+#define DROP_CHAIN   CHAIN_PREFIX "-DROP"
+#define AUDIT_CHAIN  CHAIN_PREFIX "-AUDIT"
+#define REPLY_CHAIN  CHAIN_PREFIX "-REPLY"
+#define HUSH_CHAIN   CHAIN_PREFIX "-HUSH"
 
-/* policy_chain_name() - "NETENFORCE-P" and 16 characters of the policy's id. */
+/* All of them, for an array. */
+#define VERDICT_CHAINS PASS_CHAIN, REFUSE_CHAIN, DROP_CHAIN, AUDIT_CHAIN, REPLY_CHAIN, HUSH_CHAIN
+
+#define POLICY_CHARACTERS 16 /* of its id, in the name of its chain */
+
+/* policy_chain_name() - "NETENFORCE-P" and the first characters of the policy's id. */
 void policy_chain_name(const struct ne_policy *policy, char name[static CHAIN_SIZE]);
 
 #endif

@@ -1,4 +1,4 @@
-/* tree.c - the dispatch by source address: see plan.h. */
+/* tree.c - the dispatch by address: see plan.h. */
 #include "plan.h"
 
 #include <stdio.h>
@@ -22,55 +22,70 @@ static unsigned common_bits(const struct ne_addr *a, const struct ne_addr *b) {
  * plan that share it would cost the members of one their way, never open one: every rule
  * names its address in full.
  */
-static void node_name(const struct ne_prefix *prefix, char name[static CHAIN_SIZE]) {
+static void node_name(const struct tree *tree, const struct ne_prefix *prefix,
+                      char name[static CHAIN_SIZE]) {
+    const char *kind = tree->policies != NULL ? "" : "D";
     const uint8_t *b = prefix->addr.bytes;
     if (prefix->addr.family == NE_V4) {
-        (void)snprintf(name, CHAIN_SIZE, CHAIN_PREFIX "-%02x%02x%02x%02x-%u", b[0], b[1], b[2],
-                       b[3], prefix->len);
+        (void)snprintf(name, CHAIN_SIZE, CHAIN_PREFIX "-%s%02x%02x%02x%02x-%u", kind, b[0], b[1],
+                       b[2], b[3], prefix->len);
         return;
     }
     uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < sizeof(prefix->addr.bytes); i++)
         hash = (hash ^ b[i]) * 0x100000001b3u;
     hash = (hash ^ prefix->len) * 0x100000001b3u;
-    (void)snprintf(name, CHAIN_SIZE, CHAIN_PREFIX "-%016llx", (unsigned long long)hash);
+    (void)snprintf(name, CHAIN_SIZE, CHAIN_PREFIX "-%s%016llx", kind, (unsigned long long)hash);
 }
 
-/* add_leaf() - The member itself: its bridge, its address, its MAC address, its policy. */
-static int add_leaf(struct xt_plan *plan, const struct ne_fence *fence, size_t chain,
-                    const struct ne_member *member, struct ne_error *err) {
-    struct xt_rule rule = {
-        .from = ne_prefix_host(&member->addr),
-        .icmp_type = NE_ICMP_TYPE_ANY,
-        .mac_given = true,
-        .mac = member->mac,
-        .action = DO_GOTO,
-    };
+/* rule_for() - Go on elsewhere with what is from @prefix, or for it. */
+static struct xt_rule rule_for(const struct tree *tree, const struct ne_prefix *prefix) {
+    struct xt_rule rule = {.icmp_type = NE_ICMP_TYPE_ANY, .action = DO_GOTO};
+    if (tree->policies != NULL)
+        rule.from = *prefix;
+    else
+        rule.to = *prefix;
+    return rule;
+}
+
+/* add_leaf() - The member itself: its bridge, its address, and as a sender its MAC address. */
+static int add_leaf(const struct tree *tree, size_t chain, const struct ne_member *member) {
+    const struct ne_prefix host = ne_prefix_host(&member->addr);
+    struct xt_rule rule = rule_for(tree, &host);
     memcpy(rule.in, member->bridge, sizeof(rule.in));
-    policy_chain_name(&fence->policies[member->policy], rule.chain);
-    return plan_add_rule(plan, chain, &rule, err);
+    if (tree->policies == NULL) {
+        memcpy(rule.chain, PASS_CHAIN, sizeof(PASS_CHAIN));
+    } else {
+        rule.mac_given = true;
+        rule.mac = member->mac;
+        policy_chain_name(&tree->policies[member->policy], rule.chain);
+    }
+    return plan_add_rule(tree->plan, chain, &rule, tree->err);
 }
 
 /* add_branch() - A rule that sends @prefix to a chain of its own. */
-static int add_branch(struct xt_plan *plan, size_t chain, const struct ne_prefix *prefix,
-                      size_t *child, struct ne_error *err) {
-    struct xt_rule rule = {.from = *prefix, .icmp_type = NE_ICMP_TYPE_ANY, .action = DO_GOTO};
-    node_name(prefix, rule.chain);
-    if (plan_add_chain(plan, rule.chain, false, child, err) < 0)
+static int add_branch(const struct tree *tree, size_t chain, const struct ne_prefix *prefix,
+                      size_t *child) {
+    struct xt_rule rule = rule_for(tree, prefix);
+    node_name(tree, prefix, rule.chain);
+    if (plan_add_chain(tree->plan, rule.chain, false, child, tree->err) < 0)
         return -1;
-    return plan_add_rule(plan, chain, &rule, err);
+    return plan_add_rule(tree->plan, chain, &rule, tree->err);
+}
+
+static int end_node(const struct tree *tree, size_t chain) {
+    return tree->policies == NULL ? 0 : plan_end_with(tree->plan, chain, DO_DROP, tree->err);
 }
 
 /* Depth is bounded by the address: 8 levels for IPv4, 32 for IPv6. */
-int tree_build(struct xt_plan *plan, const struct ne_fence *fence, size_t root, size_t first,
-               size_t end, struct ne_error *err) {
-    const struct ne_member *members = fence->members;
+int tree_build(const struct tree *tree, size_t root, size_t first, size_t end) {
+    const struct ne_member *members = tree->members;
     if (end - first <= LEAF_MAX) {
         for (size_t i = first; i < end; i++) {
-            if (add_leaf(plan, fence, root, &members[i], err) < 0)
+            if (add_leaf(tree, root, &members[i]) < 0)
                 return -1;
         }
-        return plan_end_with(plan, root, DO_DROP, err);
+        return end_node(tree, root);
     }
 
     /* Bits that all share decide nothing and get no level. */
@@ -84,13 +99,13 @@ int tree_build(struct xt_plan *plan, const struct ne_fence *fence, size_t root, 
             next++;
         size_t child;
         if (next - i == 1) {
-            if (add_leaf(plan, fence, root, &members[i], err) < 0)
+            if (add_leaf(tree, root, &members[i]) < 0)
                 return -1;
-        } else if (add_branch(plan, root, &way, &child, err) < 0 ||
-                   tree_build(plan, fence, child, i, next, err) < 0) {
+        } else if (add_branch(tree, root, &way, &child) < 0 ||
+                   tree_build(tree, child, i, next) < 0) {
             return -1;
         }
         i = next;
     }
-    return plan_end_with(plan, root, DO_DROP, err);
+    return end_node(tree, root);
 }

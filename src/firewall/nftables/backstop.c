@@ -1,13 +1,10 @@
 /* backstop.c - a second fence beside the legacy tables', in nf_tables: see firewall.h and rules.h.
  *
- * DOC: how it knows that its table is as it left it
- *
- * nf_tables counts its changes (the generation). While that number stands, nothing was changed. If
- * it moved, the table, its chains and its rules are listed and compared with what was listed
- * when they were made: handles are never given twice, so a rule or chain in its old place with
- * its old handle and content is the old one. Any difference puts the whole table anew, in one
- * transaction that has no instant without a table.
+ * print.h tells how it knows that its table is as it left it. Any difference puts the whole table
+ * anew, in one transaction that has no instant without a table.
  */
+#include "hash.h"
+#include "print.h"
 #include "rules.h"
 
 #include <linux/netfilter/nf_tables.h>
@@ -18,82 +15,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What stands in the kernel, told apart by a hash: FNV-1a, 64 bits. */
-struct print {
-    uint64_t hash;
-    size_t rules;
-};
-
 struct backstop {
     struct ne_firewall base;
     struct nft nft;
     uint32_t mark;
-    bool made;           /* @print and @content are of a table that was made by this process */
-    uint64_t content;    /* of the fence that it was made for */
-    struct print print;  /* what was listed then */
-    uint32_t generation; /* when the table was last seen as it should be */
-    bool absent;         /* said once: this kernel has no nf_tables */
+    bool made;              /* @print and @content are of a table that was made by this process */
+    uint64_t content;       /* of the fence that it was made for */
+    struct nft_print print; /* what was listed then */
+    uint32_t generation;    /* when the table was last seen as it should be */
+    bool absent;            /* said once: this kernel has no nf_tables */
 };
-
-static uint64_t hash_more(uint64_t hash, const void *data, size_t size) {
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-#define HASH_START 0xcbf29ce484222325u
 
 /* content_of() - What of the fence the table depends on. */
 static uint64_t content_of(const struct ne_fence *fence) {
     uint64_t hash = hash_more(HASH_START, &fence->reaches_beyond, sizeof(fence->reaches_beyond));
+    hash = hash_more(hash, &fence->inbound, sizeof(fence->inbound));
     if (fence->bridge_count > 0)
         hash = hash_more(hash, "table", 5);
     for (size_t i = 0; i < fence->bridge_count; i++) {
         const char *bridge = fence->bridges[i];
         if (strncmp(bridge, NE_BRIDGE_PREFIX, strlen(NE_BRIDGE_PREFIX)) != 0)
-            hash = hash_more(hash, bridge, strlen(bridge) + 1);
+            hash = hash_text(hash, bridge);
     }
+    for (size_t i = 0; i < fence->near_count; i++)
+        hash = hash_more(hash, fence->near[i], sizeof(fence->near[i]));
     return hash;
-}
-
-struct listing {
-    struct print *print;
-    struct print start; /* where the dump began, to begin again there */
-    bool rules;
-};
-
-static void take(void *context, const struct nlmsghdr *message) {
-    struct listing *listing = context;
-    if (message == NULL) {
-        *listing->print = listing->start;
-        return;
-    }
-    if (!nft_names_our_table(message))
-        return;
-    listing->print->rules += listing->rules;
-    /* All but the header, whose res_id is the generation's. Its size needs no alignment: 4. */
-    listing->print->hash = hash_more(listing->print->hash,
-                                     mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)),
-                                     mnl_nlmsg_get_payload_len(message) - sizeof(struct nfgenmsg));
-}
-
-/* read_print() - What stands in the kernel now, and the generation that it is of. */
-static enum nft_outcome read_print(struct backstop *backstop, struct print *print,
-                                   uint32_t *generation, struct ne_error *err) {
-    static const uint16_t lists[] = {NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE};
-    enum nft_outcome outcome = nft_generation(&backstop->nft, generation, err);
-    *print = (struct print){.hash = HASH_START};
-    for (size_t i = 0; i < 3 && outcome == NFT_DONE; i++) {
-        struct listing listing = {
-            .print = print, .start = *print, .rules = lists[i] == NFT_MSG_GETRULE};
-        outcome = nft_dump(&backstop->nft, lists[i], take, &listing, err);
-    }
-    return outcome;
 }
 
 /* stands() - Whether the table is as it was made. */
 static enum nft_outcome stands(struct backstop *backstop, bool *as_made, struct ne_error *err) {
-    struct print now;
+    struct nft_print now;
     uint32_t generation = 0;
     *as_made = false;
     enum nft_outcome outcome = nft_generation(&backstop->nft, &generation, err);
@@ -102,7 +53,7 @@ static enum nft_outcome stands(struct backstop *backstop, bool *as_made, struct 
     *as_made = generation == backstop->generation;
     if (*as_made)
         return NFT_DONE;
-    outcome = read_print(backstop, &now, &generation, err);
+    outcome = nft_print_read(&backstop->nft, BACKSTOP_TABLE, &now, &generation, err);
     *as_made = outcome == NFT_DONE && now.hash == backstop->print.hash &&
                now.rules == backstop->print.rules;
     if (*as_made)
@@ -122,7 +73,8 @@ static enum nft_outcome replace(struct backstop *backstop, const struct ne_fence
     rules_put(&backstop->nft, &batch, fence, backstop->mark);
     outcome = nft_batch_commit(&backstop->nft, &batch, err);
     if (outcome == NFT_DONE)
-        outcome = read_print(backstop, &backstop->print, &backstop->generation, err);
+        outcome = nft_print_read(&backstop->nft, BACKSTOP_TABLE, &backstop->print,
+                                 &backstop->generation, err);
     if (outcome == NFT_DONE && backstop->print.rules != rules_count(fence)) {
         (void)ne_fail(err, NE_KERNEL,
                       "nf_tables: somebody changed table " BACKSTOP_TABLE " as it was made");

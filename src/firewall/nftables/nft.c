@@ -13,8 +13,37 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define DUMP_TRIES   10
-#define BATCH_HEADER 256 /* the opening and the closing message, and the alignment */
+#define DUMP_TRIES    10
+#define QUESTION_SIZE 256 /* a header and the longest names */
+#define BATCH_HEADER  256 /* the opening and the closing message, and the alignment */
+
+/* How many of the changes that the kernel has counted were this process'. */
+static uint32_t own_changes;
+
+/* The ports of the sockets that are open: one for each backend. 0: none. */
+static uint32_t own_ports[8];
+
+static void replace_port(uint32_t old, uint32_t new) {
+    size_t i = 0;
+    while (i < sizeof(own_ports) / sizeof(own_ports[0]) && own_ports[i] != old)
+        i++;
+    if (i < sizeof(own_ports) / sizeof(own_ports[0]))
+        own_ports[i] = new;
+}
+
+bool nft_is_own(uint32_t port) {
+    for (size_t i = 0; i < sizeof(own_ports) / sizeof(own_ports[0]) && port != 0; i++) {
+        if (own_ports[i] == port)
+            return true;
+    }
+    return false;
+}
+
+static void close_socket(struct nft *nft) {
+    replace_port(mnl_socket_get_portid(nft->socket), 0);
+    (void)mnl_socket_close(nft->socket);
+    nft->socket = NULL;
+}
 
 /* The module or the family is missing: nfnetlink_rcv_batch(), nft_supported_family(). */
 static enum nft_outcome outcome_of(int cause) {
@@ -25,6 +54,10 @@ static enum nft_outcome outcome_of(int cause) {
 static enum nft_outcome failed(struct ne_error *err, int cause, const char *what) {
     (void)ne_fail_errno(err, NE_KERNEL, cause, "nf_tables: cannot %s", what);
     return outcome_of(cause);
+}
+
+static uint8_t family_of(const struct nft *nft) {
+    return nft->family != 0 ? nft->family : (uint8_t)NFPROTO_INET;
 }
 
 enum nft_outcome nft_connect(struct nft *nft, struct ne_error *err) {
@@ -43,13 +76,15 @@ enum nft_outcome nft_connect(struct nft *nft, struct ne_error *err) {
         return failed(err, cause, "bind a socket");
     }
     nft->socket = socket;
+    replace_port(0, mnl_socket_get_portid(socket));
+    nft->connections++;
     nft->sequence = (uint32_t)time(NULL);
     return NFT_DONE;
 }
 
 void nft_close(struct nft *nft) {
     if (nft->socket != NULL)
-        (void)mnl_socket_close(nft->socket);
+        close_socket(nft);
     free(nft->answer);
     *nft = (struct nft){0};
 }
@@ -74,8 +109,9 @@ int nft_batch_begin(struct nft *nft, struct nft_batch *batch, size_t size, struc
 struct nlmsghdr *nft_batch_header(struct nft *nft, struct nft_batch *batch, uint16_t type,
                                   uint16_t flags) {
     batch->last = ++nft->sequence;
-    return nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(batch->messages), type, NFPROTO_INET,
-                                 (uint16_t)(flags | NLM_F_ACK), batch->last);
+    batch->tail = nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(batch->messages), type,
+                                        family_of(nft), flags, batch->last);
+    return batch->tail;
 }
 
 void nft_batch_next(struct nft_batch *batch) {
@@ -90,8 +126,7 @@ static void release(struct nft_batch *batch) {
 
 /* forget() - After a failure nobody knows what else may come: the next call has a new socket. */
 static void forget(struct nft *nft) {
-    (void)mnl_socket_close(nft->socket);
-    nft->socket = NULL;
+    close_socket(nft);
 }
 
 static int send_all(struct nft *nft, const void *data, size_t size) {
@@ -113,9 +148,10 @@ static ssize_t receive(struct nft *nft) {
     }
 }
 
-/* read_verdicts() - Each message of the batch is acknowledged once the whole was committed or taken
- * back; what is refused at the door, or when it is committed, is said of the opening message alone.
- * Return: 0, or the errno of the first that failed. */
+/* read_verdicts() - The last message of the batch is acknowledged once the whole was committed or
+ * taken back, and each that failed is named (acknowledgements of thousands of messages would not
+ * fit into the socket's buffer); what is refused at the door, or when it is committed, is said of
+ * the opening message alone. Return: 0, or the errno of the first that failed. */
 static int read_verdicts(struct nft *nft, const struct nft_batch *batch) {
     int cause = 0;
     for (;;) {
@@ -138,34 +174,59 @@ static int read_verdicts(struct nft *nft, const struct nft_batch *batch) {
     }
 }
 
+static int read_count(struct nft *nft, uint32_t *count);
+
 enum nft_outcome nft_batch_commit(struct nft *nft, struct nft_batch *batch, struct ne_error *err) {
+    uint32_t before = 0;
+    uint32_t after = 0;
     (void)nftnl_batch_end(mnl_nlmsg_batch_current(batch->messages), ++nft->sequence);
     nft_batch_next(batch);
+    if (batch->tail != NULL)
+        batch->tail->nlmsg_flags |= NLM_F_ACK;
     if (batch->failed) {
         release(batch);
         (void)ne_fail(err, NE_NO_MEMORY, "no memory for a change of nf_tables");
         return NFT_FAILED;
     }
-    int cause =
-        send_all(nft, mnl_nlmsg_batch_head(batch->messages), mnl_nlmsg_batch_size(batch->messages));
+    if (batch->tail == NULL) { /* nothing was put: nothing is answered */
+        release(batch);
+        return NFT_DONE;
+    }
+    int cause = read_count(nft, &before);
+    if (cause == 0)
+        cause = send_all(nft, mnl_nlmsg_batch_head(batch->messages),
+                         mnl_nlmsg_batch_size(batch->messages));
     if (cause == 0)
         cause = read_verdicts(nft, batch);
     release(batch);
-    if (cause == 0)
+    if (cause == 0) {
+        /* If somebody else changed something at the same time, it is nobody's: so it is looked at.
+         */
+        if (read_count(nft, &after) == 0)
+            own_changes += after == before + 1;
+        else
+            forget(nft);
         return NFT_DONE;
+    }
     forget(nft);
     return failed(err, cause, "change the rules");
 }
 
 /* ask() - Send one question; read answers until the kernel says that there are no more.
  * Return: 0 or an errno; EINTR if the dump is not of one piece. */
-static int ask(struct nft *nft, uint16_t type, uint16_t flags,
+static int ask(struct nft *nft, uint16_t type, uint16_t flags, const struct nft_where *where,
                void (*take)(void *context, const struct nlmsghdr *message), void *context) {
-    _Alignas(struct nlmsghdr) char question[sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg)] = {
-        0};
+    _Alignas(struct nlmsghdr) char question[QUESTION_SIZE] = {0};
     uint32_t sequence = ++nft->sequence;
-    struct nlmsghdr *header = nftnl_nlmsg_build_hdr(question, type, NFPROTO_INET,
+    struct nlmsghdr *header = nftnl_nlmsg_build_hdr(question, type, family_of(nft),
                                                     (uint16_t)(flags | NLM_F_ACK), sequence);
+    /* NFTA_RULE_TABLE, NFTA_SET_ELEM_LIST_TABLE and NFTA_OBJ_TABLE are all 1. */
+    if (where != NULL && where->table != NULL)
+        mnl_attr_put_strz(header, NFTA_OBJ_TABLE, where->table);
+    if (where != NULL && where->set != NULL)
+        mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, where->set);
+    if (where != NULL && where->object_type != NFT_OBJECT_UNSPEC)
+        mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(where->object_type));
     int cause = send_all(nft, header, header->nlmsg_len);
     bool torn = false;
     while (cause == 0) {
@@ -200,18 +261,23 @@ static void take_generation(void *context, const struct nlmsghdr *message) {
         (void)mnl_attr_parse(message, sizeof(struct nfgenmsg), find_generation, context);
 }
 
+static int read_count(struct nft *nft, uint32_t *count) {
+    return ask(nft, NFT_MSG_GETGEN, 0, NULL, take_generation, count);
+}
+
 enum nft_outcome nft_generation(struct nft *nft, uint32_t *generation, struct ne_error *err) {
     enum nft_outcome outcome = nft_connect(nft, err);
     if (outcome != NFT_DONE)
         return outcome;
-    int cause = ask(nft, NFT_MSG_GETGEN, 0, take_generation, generation);
+    int cause = read_count(nft, generation);
+    *generation -= own_changes;
     if (cause == 0)
         return NFT_DONE;
     forget(nft);
     return failed(err, cause, "ask for the generation");
 }
 
-enum nft_outcome nft_dump(struct nft *nft, uint16_t type,
+enum nft_outcome nft_dump(struct nft *nft, uint16_t type, const struct nft_where *where,
                           void (*take)(void *context, const struct nlmsghdr *message),
                           void *context, struct ne_error *err) {
     enum nft_outcome outcome = nft_connect(nft, err);
@@ -220,7 +286,7 @@ enum nft_outcome nft_dump(struct nft *nft, uint16_t type,
     int cause = EINTR;
     for (int i = 0; i < DUMP_TRIES && cause == EINTR; i++) {
         take(context, NULL);
-        cause = ask(nft, type, NLM_F_DUMP, take, context);
+        cause = ask(nft, type, NLM_F_DUMP, where, take, context);
     }
     if (cause == 0)
         return NFT_DONE;

@@ -15,7 +15,10 @@
 struct nft {
     struct mnl_socket *socket; /* NULL: not connected */
     uint32_t sequence;
-    char *answer; /* NFT_ANSWER_SIZE bytes to receive in */
+    uint8_t family; /* NFPROTO_*, of what is put and dumped; 0: inet */
+    char *answer;   /* NFT_ANSWER_SIZE bytes to receive in */
+    unsigned
+        connections; /* how often the socket was opened: what it owned is nobody's after that */
 };
 #define NFT_ANSWER_SIZE 65536
 
@@ -29,6 +32,10 @@ enum nft_outcome {
 /* nft_connect() - Open the socket, unless it is open. Return: NFT_DONE, NFT_ABSENT, NFT_FAILED. */
 enum nft_outcome nft_connect(struct nft *nft, struct ne_error *err);
 
+/* nft_is_own() - Whether @port, of the kernel's message about a change, is that of a socket that
+ * this process has open. */
+bool nft_is_own(uint32_t port);
+
 /* nft_close() - Close the socket and release what @nft holds. */
 void nft_close(struct nft *nft);
 
@@ -37,14 +44,15 @@ void nft_close(struct nft *nft);
 struct nft_batch {
     char *buffer;
     struct mnl_nlmsg_batch *messages;
-    uint32_t first, last; /* sequence numbers: of the opening message, of the last one put */
-    bool failed;          /* no memory or no room: it is not sent */
+    uint32_t first, last;  /* sequence numbers: of the opening message, of the last one put */
+    struct nlmsghdr *tail; /* the last one */
+    bool failed;           /* no memory or no room: it is not sent */
 };
 
 /* nft_batch_begin() - A batch with room for @size bytes of messages. Return: 0, or -1. */
 int nft_batch_begin(struct nft *nft, struct nft_batch *batch, size_t size, struct ne_error *err);
 
-/* nft_batch_header() - Begin a message of @type (NFT_MSG_*) about family inet; it is part of the
+/* nft_batch_header() - Begin a message of @type (NFT_MSG_*) about the family; it is part of the
  * batch once nft_batch_next() was called. Return: the message, never NULL. */
 struct nlmsghdr *nft_batch_header(struct nft *nft, struct nft_batch *batch, uint16_t type,
                                   uint16_t flags);
@@ -55,14 +63,22 @@ void nft_batch_next(struct nft_batch *batch);
  */
 enum nft_outcome nft_batch_commit(struct nft *nft, struct nft_batch *batch, struct ne_error *err);
 
-/* nft_generation() - The number of the ruleset's last change in this namespace. */
+/* nft_generation() - A number that stands as long as nobody but this process changes the ruleset of
+ * its namespace: the kernel's count of changes, less those that were this process' own. */
 enum nft_outcome nft_generation(struct nft *nft, uint32_t *generation, struct ne_error *err);
 
-/* nft_dump() - Call @take with each object of family inet that @type (NFT_MSG_GET*) lists.
- * A dump that a change of the ruleset interrupted begins anew: @take is called with NULL first,
- * and again then.
+/* What a dump is limited to; what is NULL or 0 limits nothing. */
+struct nft_where {
+    const char *table;    /* of rules, elements and objects */
+    const char *set;      /* of elements, which need both */
+    uint32_t object_type; /* of objects: NFT_OBJECT_* */
+};
+
+/* nft_dump() - Call @take with each object of the family that @type (NFT_MSG_GET*) lists; @where
+ * may be NULL. A dump that a change of the ruleset interrupted begins anew: @take is called with
+ * NULL first, and again then.
  */
-enum nft_outcome nft_dump(struct nft *nft, uint16_t type,
+enum nft_outcome nft_dump(struct nft *nft, uint16_t type, const struct nft_where *where,
                           void (*take)(void *context, const struct nlmsghdr *message),
                           void *context, struct ne_error *err);
 

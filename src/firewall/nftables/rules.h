@@ -6,11 +6,14 @@
  *     chain input    hook input, priority filter + 10
  *       from nv-*                                drop   (link-local frames: never a packet's way)
  *       from ne-*, or another bridge of ours:
+ *         the judge's mark is PASS and REFUSED, and it is a reply to a connection that the host
+ *         opened (only if a policy has inbound)  accept
  *         the judge's mark is not PASS           drop
  *     chain forward  hook forward, priority filter + 10
  *       the same two, and
  *       to ne-*, or another bridge of ours:
- *         the judge's mark is PASS               accept
+ *         the judge's mark is PASS, and it comes from the same bridge, on which neighbours may
+ *         reach each other                       accept
  *         a reply (only if a policy reaches beyond the host)  accept
  *         else                                   drop
  *
@@ -39,10 +42,5 @@ void rules_put(struct nft *nft, struct nft_batch *batch, const struct ne_fence *
 
 /* rules_count() - How many rules rules_put() makes for @fence. */
 size_t rules_count(const struct ne_fence *fence);
-
-/* nft_names_our_table() - Whether a message about a table, chain or rule is about the backstop's:
- * NFTA_TABLE_NAME, NFTA_CHAIN_TABLE and NFTA_RULE_TABLE are all 1.
- */
-bool nft_names_our_table(const struct nlmsghdr *message);
 
 #endif

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import json
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .backend import fence_lines, legacy_rules
 from .netns import Netns
 from .process import Result, Service, run, wait_until
 
@@ -38,29 +40,41 @@ class _Connection(http.client.HTTPConnection):
 class Daemon:
     """The daemon, its namespace, its folder. `call` is the engine, `get` the operator."""
 
-    def __init__(self, folder: Path, netns: Netns | None = None, **env: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        netns: Netns | None = None,
+        options: Sequence[str] = (),
+        program: Sequence[str] = (),
+        **env: str,
+    ) -> None:
         self.folder = folder
         self.netns = netns or Netns.new()
         self.state = folder / "state"
         self.plugin, self.control = folder / "plugin.sock", folder / "control.sock"
         self.lock = folder / "xtables.lock"
+        self.root = folder / "root"  # what the daemon takes for the host's files
+        (self.root / "etc").mkdir(parents=True, exist_ok=True)
         # A library that is loaded before the sanitizer's own: known, and meant (tests/net/fault.c).
         self._env = {"ASAN_OPTIONS": "verify_asan_link_order=0", **env}
+        self._options = options
+        self._program = program or [str(BUILD / "netenforced")]
         self._service: Service | None = None
 
-    def start(self) -> Daemon:
-        """Start it and wait until it serves."""
+    def start(self, patience: float = 20) -> Daemon:
+        """Start it and wait until it serves, for so many seconds at most."""
         self._service = Service(
             [
                 *("nsenter", f"--net={self.netns.path}", "--"),
                 *("env", *(f"{key}={value}" for key, value in self._env.items())),
-                *(str(BUILD / "netenforced"), "--state-dir", str(self.state)),
+                *(*self._program, "--state-dir", str(self.state)),
                 *("--plugin-socket", str(self.plugin), "--control-socket", str(self.control)),
-                *("--xtables-lock", str(self.lock)),
+                *("--xtables-lock", str(self.lock), "--host-root", str(self.root)),
+                *self._options,
             ],
             self.folder / "daemon.log",
         )
-        wait_until(self._serves, "the daemon to serve", timeout=20)
+        wait_until(self._serves, "the daemon to serve", timeout=patience, pause=0.002)
         return self
 
     def _serves(self) -> bool:
@@ -84,8 +98,9 @@ class Daemon:
         return int(line.split()[1])
 
     def log(self) -> str:
-        """What it has said."""
-        return (self.folder / "daemon.log").read_text(errors="replace")
+        """What it has said, in whole lines: the last one may be on its way into the file."""
+        said = (self.folder / "daemon.log").read_text(errors="replace")
+        return said[: said.rfind("\n") + 1]
 
     def running(self) -> bool:
         """Whether it still runs."""
@@ -96,6 +111,11 @@ class Daemon:
         assert self._service is not None
         return self._service.wait(20)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._service is not None
+        self._service.signal(number)
+
     def kill(self) -> None:
         """SIGKILL: no farewell."""
         assert self._service is not None
@@ -103,9 +123,8 @@ class Daemon:
 
     def stop(self) -> int:
         """SIGTERM; return its status."""
-        assert self._service is not None
-        self._service.signal(signal.SIGTERM)
-        return self._service.wait(20)
+        self.signal(signal.SIGTERM)
+        return self.wait()
 
     def restart(self) -> Daemon:
         """Kill it and start it again."""
@@ -146,6 +165,31 @@ class Daemon:
         assert status == 200, (name, status, answer)
         return answer
 
+    @contextlib.contextmanager
+    def _sent(self, calls: Iterable[tuple[str, object]]) -> Iterator[list[_Connection]]:
+        """Driver calls on connections of their own, all sent before the daemon reads the first."""
+        with contextlib.ExitStack() as stack:
+            self.signal(signal.SIGSTOP)
+            waiting = []
+            for name, body in calls:
+                connection = stack.enter_context(contextlib.closing(_Connection(self.plugin)))
+                text = (json.dumps(body) + "\n").encode()
+                connection.request("POST", f"/NetworkDriver.{name}", text)
+                waiting.append(connection)
+            self.signal(signal.SIGCONT)
+            yield waiting
+
+    def call_together(self, calls: Iterable[tuple[str, object]]) -> list[tuple[int, Any]]:
+        """Driver calls that come at once, and their answers."""
+        with self._sent(calls) as waiting:
+            responses = [connection.getresponse() for connection in waiting]
+            return [(response.status, json.loads(response.read())) for response in responses]
+
+    def call_and_hang_up(self, calls: Iterable[tuple[str, object]]) -> None:
+        """Driver calls that come at once, of clients that wait for no answer."""
+        with self._sent(calls):
+            pass
+
     def get(self, path: str) -> Any:
         """A resource of the control API."""
         status, answer = self.ask("GET", path, control=True)
@@ -159,11 +203,10 @@ class Daemon:
         )
 
     def rules(self, endpoint: str = "NETENFORCE") -> list[str]:
-        """Lines of all legacy tables, both families, that speak of us (or of an address)."""
-        found = []
-        for program in ("iptables-legacy-save", "ip6tables-legacy-save"):
-            found += [line for line in self.netns.run(program).out.split("\n") if endpoint in line]
-        return found
+        """Lines of the main fence, whoever writes it; of an address, if one is given."""
+        found = legacy_rules(self.netns, endpoint)
+        of_all = endpoint == "NETENFORCE"
+        return found + [line for line in fence_lines(self.netns) if of_all or endpoint in line]
 
     def backstop(self) -> list[str]:
         """Lines of the second fence, which lies in nf_tables; none if it is not there."""
@@ -179,7 +222,9 @@ class Daemon:
         self.netns.run("nft", "flush", "ruleset")
 
     def links(self) -> list[str]:
-        """Names of all links but lo."""
+        """Names of all links but lo, once a daemon that runs has deleted its retired ports."""
+        if self.running():
+            wait_until(lambda: not retired(self.netns), "retired ports to be deleted", timeout=10)
         shown = json.loads(self.netns.run("ip", "-j", "link").out)
         return sorted(link["ifname"] for link in shown if link["ifname"] != "lo")
 
@@ -194,6 +239,12 @@ class Daemon:
     def left(self) -> tuple[list[str], list[str], list[str]]:
         """All that is ours in the kernel and on disk."""
         return self.links(), self.rules() + self.backstop(), self.records()
+
+
+def retired(netns: Netns) -> list[str]:
+    """Names of ports that are out of use and wait to be deleted (NE_RETIRED_GROUP, link.h)."""
+    shown = json.loads(netns.run("ip", "-j", "link", "show", "group", "28261").out or "[]")
+    return [link["ifname"] for link in shown if link]
 
 
 def address(number: int, pool: str = "10.88.0") -> str:
@@ -214,14 +265,26 @@ def plug_outside(host: Netns) -> Netns:
     return outside
 
 
+POOL6 = "fd00:88::"  # of networks with IPv6
+
+
 def network_body(
-    network: str = NETWORK, pool: str = "10.88.0", length: int = 24, **options: str
+    network: str = NETWORK,
+    pool: str = "10.88.0",
+    length: int = 24,
+    ipv6: bool = False,
+    **options: str,
 ) -> dict[str, Any]:
     """CreateNetwork as Docker 20.10 sends it."""
+    six = {
+        "AddressSpace": "LocalDefault",
+        "Gateway": f"{POOL6}1/64",
+        "Pool": f"{POOL6}/64",
+    }
     return {
         "NetworkID": network,
         "Options": {
-            "com.docker.network.enable_ipv6": False,
+            "com.docker.network.enable_ipv6": ipv6,
             "com.docker.network.generic": options,
         },
         "IPv4Data": [
@@ -231,7 +294,7 @@ def network_body(
                 "Pool": f"{pool}.0/{length}",
             }
         ],
-        "IPv6Data": [],
+        "IPv6Data": [six] if ipv6 else [],
     }
 
 
@@ -245,6 +308,7 @@ def endpoint_body(
     network: str = NETWORK,
     pool: str = "10.88.0",
     length: int = 24,
+    ipv6: bool = False,
     **options: str,
 ) -> dict[str, Any]:
     """CreateEndpoint as Docker 20.10 sends it; the number is the address's place in the pool."""
@@ -253,7 +317,7 @@ def endpoint_body(
         "EndpointID": endpoint_id(number),
         "Interface": {
             "Address": f"{address(number, pool)}/{length}",
-            "AddressIPv6": "",
+            "AddressIPv6": f"{POOL6}{number:x}/64" if ipv6 else "",
             "MacAddress": "",
         },
         "Options": {
@@ -279,35 +343,63 @@ def ids_body(number: int, network: str = NETWORK) -> dict[str, Any]:
     return {"NetworkID": network, "EndpointID": endpoint_id(number)}
 
 
+def attach(host: Netns, port: str, peer: str, container: Netns, addresses: Sequence[str]) -> None:
+    """Move a bridge port's other end into a container and give it addresses."""
+    host.run("ip", "link", "set", peer, "netns", container.path, "name", "eth0")
+    if any(":" in own for own in addresses):
+        container.sysctl(ipv6__conf__eth0__disable_ipv6=0)
+    container.ip(
+        "link set eth0 up",
+        *(f"addr add {own} dev eth0{' nodad' if ':' in own else ''}" for own in addresses),
+    )
+
+    def forwards() -> bool:
+        [shown] = json.loads(host.run("bridge", "-j", "link", "show", "dev", port).out)
+        return bool(shown["state"] == "forwarding")
+
+    # The kernel tells the bridge of the carrier by a work queue: a frame before that is lost.
+    wait_until(forwards, "the port to forward", timeout=10, pause=0.002)
+
+
 class Member:
     """What the engine makes of an endpoint: a container's namespace with the pair's other end."""
 
-    def __init__(self, daemon: Daemon, number: int, length: int = 24, **options: str) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        number: int,
+        length: int = 24,
+        ipv6: bool = False,
+        joins: bool = True,
+        **options: str,
+    ) -> None:
         self.daemon = daemon
         self.number = number
         self.address = address(number)
-        made = daemon.call("CreateEndpoint", endpoint_body(number, length=length, **options))
-        self.mac = made["Interface"]["MacAddress"]
-        joined = daemon.call("Join", join_body(number))
-        self.netns = Netns.new()
-        daemon.netns.run(
-            *("ip", "link", "set", joined["InterfaceName"]["SrcName"]),
-            *("netns", self.netns.path, "name", "eth0"),
+        self.address6 = f"{POOL6}{number:x}" if ipv6 else ""
+        made = daemon.call(
+            "CreateEndpoint", endpoint_body(number, length=length, ipv6=ipv6, **options)
         )
-        self.netns.ip(f"addr add {self.address}/{length} dev eth0", "link set eth0 up")
-        # The kernel tells the bridge of the carrier by a work queue: a frame before that is lost.
-        wait_until(self._forwards, "the port to forward", timeout=10, pause=0.002)
+        self.mac = made["Interface"]["MacAddress"]
+        self.length = length
+        self.netns = Netns.new()
+        if joins:
+            self.enter(daemon.call("Join", join_body(number)))
+
+    def enter(self, joined: Any) -> None:
+        """Do what the answer to Join asks for."""
+        own = [f"{self.address}/{self.length}"]
+        if self.address6:
+            own.append(f"{self.address6}/64")
+        peer = joined["InterfaceName"]["SrcName"]
+        attach(self.daemon.netns, f"nv-{self.number:012x}", peer, self.netns, own)
         for route in joined["StaticRoutes"]:
             self.netns.ip(f"route add {route['Destination']} via {route['NextHop']}")
 
-    def _forwards(self) -> bool:
-        port = f"nv-{self.number:012x}"
-        [shown] = json.loads(self.daemon.netns.run("bridge", "-j", "link", "show", "dev", port).out)
-        return bool(shown["state"] == "forwarding")
-
     def connect(self, address: str, port: int, timeout: float = 1.0) -> str:
         """Try a TCP connection: "open", "refused" or "silent"."""
-        sock = self.netns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = self.netns.socket(family, socket.SOCK_STREAM)
         sock.settimeout(timeout)
         try:
             sock.connect((address, port))

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .container import Container
+from .engine_root import EngineRoot
 from .host import Machine
 from .network import Network
-from .process import Result, Service, wait_until
+from .process import CommandError, Result, Service, wait_until
 
 DOCKERD = "/usr/sbin/dockerd"
 SOCKET = "/run/docker.sock"
@@ -84,6 +85,11 @@ class Docker:
         found: dict[str, Any] = json.loads(self.out("inspect", f"--type={kind}", what))[0]
         return found
 
+    def version(self) -> tuple[int, ...]:
+        """The engine's: (28, 5, 2)."""
+        shown = self.out("version", "--format", "{{.Server.Version}}")
+        return tuple(int(part) for part in shown.partition("+")[0].split("."))
+
     def network(self, name: str, *options: str, driver: str = "netenforce") -> Network:
         """`docker network create -d DRIVER OPTIONS NAME`."""
         self("network", "create", "-d", driver, *options, name)
@@ -113,26 +119,46 @@ class Docker:
         if containers - kept[0]:
             self("rm", "-f", *(containers - kept[0]))
         if networks - kept[1]:
-            self("network", "rm", *(networks - kept[1]))
+            self.remove_networks(*(networks - kept[1]))
+
+    def remove_networks(self, *names: str) -> None:
+        """`docker network rm`."""
+        self("network", "rm", *names)
 
 
 class Engine(Docker):
-    """A private dockerd on a lab host."""
+    """A private dockerd on a lab host: the machine's own, or that of another root."""
 
-    def __init__(self, host: Machine, *options: str, dockerd: str = DOCKERD) -> None:
+    def __init__(self, host: Machine, *options: str, root: EngineRoot | None = None) -> None:
         super().__init__(host, f"unix://{SOCKET}")
-        self._argv = [dockerd, "-H", f"unix://{SOCKET}", "--data-root", "/var/lib/docker"]
+        self._root = root
+        self._place = root or host
+        self._argv = [DOCKERD, "-H", f"unix://{SOCKET}", "--data-root", "/var/lib/docker"]
         self._argv += ["--exec-root", "/run/docker", "--pidfile", "/run/docker.pid"]
         self._service: Service | None = None
         self.options = options
         self.start_engine()
 
+    def compose(self, *arguments: str) -> Result:
+        """Compose, as the engine's Debian release has it: 1.29, 2.26 or 2.40."""
+        words = ("docker-compose",) if self._root is None else ("docker", "compose")
+        return self._place.run(*words, *arguments, env=self.env)
+
+    def compose_script(self) -> str | None:
+        """What does as `docker-compose` where that is the root's; None: the machine has it."""
+        return None if self._root is None else self._root.script("docker", "compose")
+
     def start_engine(self, *options: str) -> None:
         """Start dockerd and wait until it answers. Options replace those given before, if any."""
         self.options = options or self.options
         argv = [*self._argv, *self.options]
-        self._service = self.host.spawn(*argv, name="dockerd")
+        self._service = self._place.spawn(*argv, name="dockerd")
         wait_until(self.answers, "dockerd to answer", timeout=90)
+
+    def move_to(self, root: EngineRoot) -> None:
+        """Start the engine of another root on the data folder of the one that was stopped."""
+        self._root = self._place = root
+        self.start_engine()
 
     @property
     def service(self) -> Service:
@@ -162,6 +188,22 @@ class Engine(Docker):
     def kill_engine(self) -> None:
         """Stop dockerd with SIGKILL."""
         self.service.kill()
+
+    def remove_networks(self, *names: str) -> None:
+        """`docker network rm`, also where the engine has miscounted.
+
+        When many containers come and go at once, 20.10 may count an endpoint that is no more, on its
+        own bridge driver's networks as well: "has active endpoints", without a container there is.
+        Its next start counts anew; an endpoint that is really left keeps the network in place.
+        """
+        result = self("network", "rm", *names, check=False)
+        if result.status == 0:
+            return
+        if "has active endpoints" not in result.err or self.out("ps", "-aq"):
+            raise CommandError(result)
+        self.restart()
+        left = set(self.out("network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}").split())
+        super().remove_networks(*(name for name in names if name in left))
 
     def restart(self, number: int = signal.SIGTERM, *options: str) -> None:
         """End dockerd by a signal and start it again."""

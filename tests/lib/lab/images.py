@@ -1,7 +1,8 @@
 """Images, made of the machine's own files: nothing is pulled.
 
 `busybox` holds busybox-static. `tools` holds curl, python3 and busybox with the libraries that they
-name. `attacker` holds dig besides, and the program of tests/attacks. All are tar files for `docker import`, kept in build/cache/images.
+name. `attacker` holds dig besides, and the program of tests/attacks. `redis` holds Redis and
+busybox. All are tar files for `docker import`, kept in build/cache/images.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from .process import run
 
 BUSYBOX = Path("/bin/busybox")
 DIG = Path("/usr/bin/dig")
+REDIS = {  # name in the image: of what; the server is the same program
+    "redis-cli": Path("/usr/bin/redis-cli"),
+    "redis-server": Path("/usr/bin/redis-check-rdb"),
+}
 ATTACKER = Path(__file__).resolve().parents[3] / "build/tests/attacker"  # tests/attacks/attacker.c
 PROGRAMS = (Path("/usr/bin/curl"), Path("/usr/bin/python3").resolve())
 STDLIB_LEFT_OUT = {
@@ -93,13 +98,30 @@ def _add_attacker(tar: tarfile.TarFile) -> None:
     _add_file(tar, ATTACKER, "bin/attacker")
 
 
-RECIPES = {"busybox": _add_busybox, "tools": _add_tools, "attacker": _add_attacker}
+def _add_redis(tar: tarfile.TarFile) -> None:
+    _add_busybox(tar)
+    for name, program in REDIS.items():
+        _add_file(tar, program, f"usr/bin/{name}")
+    for library in sorted(_libraries(REDIS.values())):
+        _add_file(tar, Path(library), library)
+
+
+RECIPES = {
+    "busybox": _add_busybox,
+    "tools": _add_tools,
+    "attacker": _add_attacker,
+    "redis": _add_redis,
+}
+PARTS = {  # what else an image depends on
+    "attacker": (DIG, ATTACKER),
+    "redis": tuple(REDIS.values()),
+}
 
 
 def image(name: str, cache: Path) -> Path:
     """The tar file of an image, made if the cache has none of these very programs."""
     parts = [Path(__file__).read_bytes()]
-    made_of = (BUSYBOX, *PROGRAMS, *((DIG, ATTACKER) if name == "attacker" else ()))
+    made_of = (BUSYBOX, *PROGRAMS, *PARTS.get(name, ()))
     for program in made_of:
         status = program.stat()
         parts.append(f"{program} {status.st_size} {status.st_mtime_ns}".encode())

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 import signal
 import tempfile
 from pathlib import Path
 from types import FrameType
 
-from .engine import DOCKERD, Engine
+from .engine import Engine
+from .engine_root import EngineRoot, chosen
 from .host import Host
 from .images import image
-from .outside import WEB, WEB_NAME, Outside
+from .outside import PUBLIC, PUBLIC_NAMES, WEB, WEB_NAME, Outside
 from .plugin import Plugin
 from .proxy import Proxy
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CACHE = REPOSITORY / "build/cache/images"
+ENGINES = Path(os.environ.get("ENGINES") or REPOSITORY / "build/engines")
 PREFIX = "netenforce-lab-"
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -57,14 +60,17 @@ def _remove_remains(base: Path) -> None:
 
 
 class Lab:
-    """Outside, host, engine with both images, and proxy; `plugin` is not installed yet."""
+    """Outside, host, engine with both images, and proxy; `plugin` is not installed yet.
 
-    def __init__(self, dockerd: str = DOCKERD) -> None:
+    The engine is the machine's own, or the one that `ENGINE` asks for: see engine_root.py.
+    """
+
+    def __init__(self) -> None:
         with contextlib.ExitStack() as stack:
-            self._make(stack, dockerd)
+            self._make(stack)
             self._stack = stack.pop_all()
 
-    def _make(self, stack: contextlib.ExitStack, dockerd: str) -> None:
+    def _make(self, stack: contextlib.ExitStack) -> None:
         base = Path(tempfile.gettempdir())
         _remove_remains(base)
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
@@ -78,13 +84,23 @@ class Lab:
         self.host = Host(self.folder)
         stack.callback(self.host.close)
         self.host.write_etc("resolv.conf", f"nameserver {WEB}\n")
-        self.host.write_etc("hosts", f"127.0.0.1 localhost\n{WEB} {WEB_NAME}\n")
+        self.host.write_etc(
+            "hosts", f"127.0.0.1 localhost\n{WEB} {WEB_NAME}\n{PUBLIC} {' '.join(PUBLIC_NAMES)}\n"
+        )
+        self._trust(self.outside.authority.certificate)
         self.outside.plug(self.host)
         self.proxy = Proxy(self.host, self.outside.authority.certificate)
-        self.engine = Engine(self.host, "--cgroup-parent", f"/{self.folder.name}", dockerd=dockerd)
+        version = chosen()
+        root = EngineRoot(self.host, version, ENGINES) if version else None
+        self.engine = Engine(self.host, "--cgroup-parent", f"/{self.folder.name}", root=root)
         for name in ("busybox", "tools"):
             self.engine.load(name, image(name, CACHE))
         self.plugin = Plugin(self.engine, REPOSITORY)
+
+    def _trust(self, authority: Path) -> None:
+        """Have the host's programs believe in a certificate authority."""
+        with self.host.path("/etc/ssl/certs/ca-certificates.crt").open("a") as bundle:
+            bundle.write(authority.read_text())
 
     def reboot(self) -> None:
         """Cut the power and start again: outside's cable, proxy and engine too."""

@@ -9,14 +9,15 @@ from .netns import Netns
 
 
 class Listener:
-    """A TCP server on one port of all addresses; it counts who came through."""
+    """A TCP server on one port of all addresses, both families; it counts who came through."""
 
     def __init__(self, netns: Netns, port: int) -> None:
         self.came: list[str] = []
-        self._sock = netns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._sock = netns.socket(socket.AF_INET6, socket.SOCK_STREAM)
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._sock.bind(("", port))
-        self._sock.listen(64)
+        self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self._sock.bind(("::", port))
+        self._sock.listen(4096)  # more than come while this process does something else
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -25,7 +26,7 @@ class Listener:
                 accepted, peer = self._sock.accept()
             except OSError:
                 return
-            self.came.append(peer[0])
+            self.came.append(peer[0].removeprefix("::ffff:"))
             accepted.close()
 
     def close(self) -> None:

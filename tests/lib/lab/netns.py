@@ -90,15 +90,12 @@ class Netns:
 
     def ip(self, *lines: str) -> None:
         """Run lines of ip(8), all in one process."""
-        run(
-            "nsenter",
-            f"--net={self.path}",
-            "--",
-            "ip",
-            "-batch",
-            "-",
-            stdin="\n".join(lines) + "\n",
-        )
+        self.batch("ip", *lines)
+
+    def batch(self, program: str, *lines: str) -> None:
+        """The same of another program of iproute2."""
+        enter = ("nsenter", f"--net={self.path}", "--")
+        run(*enter, program, "-batch", "-", stdin="\n".join(lines) + "\n")
 
     def sysctl(self, **values: object) -> None:
         """Set net.* switches: sysctl(ipv4__ip_forward=1) is net.ipv4.ip_forward; __ is the dot."""

@@ -58,4 +58,4 @@ class Network:
 
     def remove(self) -> None:
         """`docker network rm`."""
-        self._docker("network", "rm", self.name)
+        self._docker.remove_networks(self.name)

@@ -1,7 +1,7 @@
 """The Internet's stand-in: a namespace with servers that answer, and a way back to everybody.
 
               host namespace                         outside namespace
-    containers ── bridge ── eth0 198.51.100.1 ══════ eth0 198.51.100.2, .3, 203.0.113.7
+    containers ── bridge ── eth0 198.51.100.1 ══════ eth0 198.51.100.2, .3, 203.0.113.7, 192.88.99.7
                             2001:db8:ffff::1              2001:db8:ffff::2, ::3
 
 Both ends know each other's MAC address from the start, so that the link is silent and no packet
@@ -22,6 +22,8 @@ HOST_V4, HOST_V6 = "198.51.100.1", "2001:db8:ffff::1"
 WEB, WEB_NAME = "198.51.100.2", "web.example"
 OTHER = "198.51.100.3"
 FAR = "203.0.113.7"  # reached by the host's default route only
+PUBLIC = "192.88.99.7"  # behind the default route too; as a number public, and nobody's (RFC 7526)
+PUBLIC_NAMES = ("example.com", "packages.example.net")  # example.org has no address
 WEB_V6, OTHER_V6 = "2001:db8:ffff::2", "2001:db8:ffff::3"
 V4 = (WEB, OTHER, FAR)
 V6 = (WEB_V6, OTHER_V6)
@@ -48,7 +50,8 @@ class Outside:
             ipv4__icmp_ratelimit=0,
         )
         self.authority = Authority(folder / "authority")
-        self.web = WebServer(self.netns, self.authority, (WEB, OTHER, FAR, WEB_V6, WEB_NAME))
+        names = (WEB, OTHER, FAR, WEB_V6, WEB_NAME, *PUBLIC_NAMES)
+        self.web = WebServer(self.netns, self.authority, names)
         self.responder = Responder(self.netns, TCP_PORTS, UDP_PORTS)
         self.capture = Capture(self.netns)
 
@@ -84,7 +87,7 @@ class Outside:
         self.netns.ip(
             "link set eth0 addrgenmode none",
             *(f"addr add {ip}/24 dev eth0" for ip in (WEB, OTHER)),
-            f"addr add {FAR}/32 dev eth0",
+            *(f"addr add {ip}/32 dev eth0" for ip in (FAR, PUBLIC)),
             "link set eth0 up",
             *_neighbours((HOST_V4,), HOST_MAC, "eth0"),
             f"route add default via {HOST_V4}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ DAEMON = "netenforced"
 CONTROL = "/run/netenforce/control.sock"
 STATE = "/var/lib/netenforce"
 DIALLED = 1.0  # seconds
+FIREWALL = os.environ.get("FIREWALL", "")  # the backend that this run is to be on, if any
 
 
 class Plugin:
@@ -25,10 +27,12 @@ class Plugin:
 
     def install(self) -> None:
         """`make plugin-install`, as a user does it, on the engine's host."""
-        self.host.run(
-            "make", "-C", str(self._repository), "plugin-install", env=self.docker.env, timeout=300
-        )
+        make = ("make", "-C", str(self._repository), "plugin-install")
+        asked = [f"PLUGIN_SETTINGS=FIREWALL={FIREWALL}"] if FIREWALL else []
+        self.host.run(*make, *asked, env=self.docker.env, timeout=300)
         self.wait()
+        firewall = json.loads(self.get("/v1/status")[1])["firewall"]
+        assert FIREWALL in ("", "auto", firewall.split()[0]), f"{FIREWALL} was asked for, not {firewall}"
 
     def installed(self) -> bool:
         """Whether the engine knows it."""
@@ -46,8 +50,8 @@ class Plugin:
         self.wait()
 
     def pids(self) -> list[int]:
-        """The daemon's process ids, as its host counts them."""
-        return [int(pid) for pid in self.host.run("pidof", DAEMON, check=False).out.split()]
+        """The daemon's process ids, as its host counts them; what starts dnsmasq has another name."""
+        return [int(pid) for pid in self.host.run("pgrep", "-x", DAEMON, check=False).out.split()]
 
     @property
     def pid(self) -> int:
@@ -98,6 +102,11 @@ class Plugin:
         status = self.host.path(f"/proc/{self.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1])
+
+    def memory(self) -> int:
+        """The same without the history of events, which fills up to its bound and stays so."""
+        kept = json.loads(self.get("/v1/status")[1])["event_history_bytes"]
+        return self.resident() - int(kept) // 1024
 
     def state(self) -> list[str]:
         """The files in the state folder, relative to it."""

@@ -66,7 +66,7 @@ class Proxy:
             raise RuntimeError(f"mitmdump ended: {self._service.tail()}")
         where = (self._address or "127.0.0.1", self.port)
         self._host.netns.call(lambda: socket.create_connection(where, 5)).close()
-        return True
+        return self.certificate.exists()  # mitmproxy listens before it has one
 
     def flows(self) -> list[Flow]:
         """All requests so far. A flow is logged before its answer goes to the client."""

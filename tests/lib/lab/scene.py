@@ -12,9 +12,11 @@ from .lab import Lab
 from .network import Network
 from .outside import FAR, HOST_V4, OTHER, WEB
 from .packet import TCP, Packet
+from .process import wait_until
 from .receiver import Delivered
 
 WEB_PORTS = (80, 443)
+UNSET = ("", "0.0.0.0", "::")  # of a frame without IP, and of a host that has no address yet
 STEADY = Path(__file__).with_name("inside") / "steady.py"
 STEADY_TARGETS = (f"{HOST_V4}:9000", f"{OTHER}:53", f"{OTHER}:8080", f"{FAR}:443")
 
@@ -76,10 +78,15 @@ class Scene:
     ) -> Iterator[Verdict]:
         """Count what arrives outside, in the host's own stack, and at neighbours.
 
-        At a neighbour every frame counts, of whatever kind, but those that the host itself sends.
+        At a neighbour every frame counts, of whatever kind, but those that the host itself sends:
+        what it forwards bears its MAC address, too, and counts.
         """
         verdict = Verdict()
-        own_macs = firewall.macs(self.lab.host)
+        own_macs, own = firewall.macs(self.lab.host), firewall.addresses(self.lab.host)
+
+        def is_hosts(packet: Packet) -> bool:
+            return packet.src_mac in own_macs and (packet.src in own or packet.src in UNSET)
+
         with contextlib.ExitStack() as stack:
             delivered = stack.enter_context(Delivered(self.lab.host.netns))
             captures = [stack.enter_context(other.capture()) for other in neighbours]
@@ -94,7 +101,7 @@ class Scene:
             )
             for capture in captures:
                 verdict.neighbours += capture.packets(
-                    lambda packet: packet.interface != "lo" and packet.src_mac not in own_macs
+                    lambda packet: packet.interface != "lo" and not is_hosts(packet)
                 )
 
     def attempt(self, *attempts: Attempt, neighbours: Iterable[Container] = ()) -> Verdict:
@@ -118,10 +125,18 @@ class Scene:
         self.network.remove()
 
     def assert_proxy_works(self) -> None:
-        """HTTP and HTTPS get through the proxy, which logs them."""
+        """HTTP and HTTPS get through the proxy, which logs them, and nothing of it trails behind."""
         for scheme in ("http", "https"):
             url = f"{scheme}://{WEB}/{self.container.id[:12]}"
             before = len(self.lab.proxy.flows())
-            result = self.container.curl(url, "-x", self.proxy, "-k")
-            assert result.out == "hello from outside\n", str(result)
+            result = self.container.curl(url, "-x", self.proxy, "-k", "-w", "%{local_port}")
+            page, _, port = result.out.rpartition("\n")
+            assert page == "hello from outside", str(result)
             assert [flow.url for flow in self.lab.proxy.flows()[before:]] == [url]
+            wait_until(lambda own=port: self._proxy_is_done(own), "the connection to be closed")
+
+    def _proxy_is_done(self, port: str) -> bool:
+        """Whether the proxy's end of a connection from that port has nothing to wait for."""
+        ends = f"( sport = :{self.lab.proxy.port} and dport = :{port} )"
+        shown = self.lab.host.netns.run("ss", "-Htan", ends).out.splitlines()
+        return all(line.startswith("TIME-WAIT") for line in shown)

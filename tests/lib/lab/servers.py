@@ -165,6 +165,7 @@ class Responder:
                     else:
                         sock.setsockopt(*PKTINFO[family], 1)
                     self._selector.register(sock, selectors.EVENT_READ, port)
+        self._netns, self._tcp = netns, list(tcp)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -192,9 +193,15 @@ class Responder:
         sock.sendmsg([data], to, 0, client)  # `to` came in as the destination, goes as the source
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop answering, and end what is still open.
+
+        A client whose packets are refused acknowledges nothing: the kernel would send its answer
+        again for minutes, to wherever the routes lead by then.
+        """
         self._wake.close()
         self._thread.join()
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]
         self._selector.close()
+        for port in self._tcp:
+            self._netns.run("ss", "--tcp", "--kill", f"sport = :{port}", check=False)

@@ -1,0 +1,151 @@
+/* networks.c - each network's proxies and ways beyond the host, and its containers: see findings.h.
+ */
+#include "../client.h"
+#include "../verify/trial.h"
+#include "findings.h"
+
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void look_at_proxies(const struct cli *cli, json_t *findings, const json_t *network) {
+    struct ne_error err = {0};
+    char id[NETWORK_LABEL_SIZE];
+    (void)network_label(text_of(network, "id"), id);
+    struct trial *trial = calloc(1, sizeof(*trial));
+    if (trial == NULL || trial_proxies(cli, network, trial, &err) < 0) {
+        finding(findings, LEVEL_LOOK, "probe", "see netenforce status",
+                "network %s: no probe can be made there: %s", id,
+                trial == NULL ? "no memory" : err.text);
+        free(trial);
+        return;
+    }
+    for (size_t i = 0; i < trial->proxy_count; i++) {
+        const struct proxy_seen *proxy = &trial->proxies[i];
+        finding(findings, proxy->reach == REACH_OPEN ? LEVEL_GOOD : LEVEL_LOOK, "proxy", NULL,
+                "network %s: proxy %s %s", id, proxy->text, proxy_advice(proxy));
+    }
+    if (trial->proxy_count == 0)
+        finding(findings, LEVEL_GOOD, "proxy", NULL, "network %s has no proxy", id);
+    free(trial);
+}
+
+static bool same_addr(const struct sockaddr *given, const struct ne_addr *addr) {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    if (given == NULL)
+        return false;
+    if (given->sa_family == AF_INET && addr->family == NE_V4) {
+        memcpy(&v4, given, sizeof(v4));
+        return memcmp(&v4.sin_addr, addr->bytes, 4) == 0;
+    }
+    if (given->sa_family == AF_INET6 && addr->family == NE_V6) {
+        memcpy(&v6, given, sizeof(v6));
+        return memcmp(&v6.sin6_addr, addr->bytes, 16) == 0;
+    }
+    return false;
+}
+
+/* is_beyond() - Whether @target is, or holds, an address that is none of this host's. */
+static bool is_beyond(const struct ne_target *target) {
+    struct ifaddrs *list;
+    bool here = false;
+    if (target->to.len < ne_addr_bits(target->to.addr.family))
+        return true;
+    if (getifaddrs(&list) < 0)
+        return false;
+    for (const struct ifaddrs *item = list; item != NULL; item = item->ifa_next)
+        here = here || same_addr(item->ifa_addr, &target->to.addr);
+    freeifaddrs(list);
+    return !here;
+}
+
+/* note_beyond() - Which families the rules of @list, proxies or allowances, lead beyond the host.
+ */
+static void note_beyond(const json_t *list, bool proxies, bool needed[2]) {
+    size_t i;
+    const json_t *item;
+    json_array_foreach(list, i, item) {
+        struct ne_target target;
+        const char *text = json_string_value(item);
+        bool read =
+            proxies ? proxy_read(item, &target) : text != NULL && ne_target_parse(text, &target);
+        if (read && is_beyond(&target))
+            needed[target.to.addr.family == NE_V6] = true;
+    }
+}
+
+static bool is_on(const char *path) {
+    FILE *file = fopen(path, "re");
+    int value = file == NULL ? EOF : fgetc(file);
+    if (file != NULL)
+        (void)fclose(file);
+    return value == '1' || value == '2';
+}
+
+static void look_at_forwarding(json_t *findings, const json_t *network) {
+    static const struct {
+        const char *path;
+        const char *advice;
+    } switches[] = {
+        {"/proc/sys/net/ipv4/ip_forward", "sysctl -w net.ipv4.ip_forward=1"},
+        {"/proc/sys/net/ipv6/conf/all/forwarding", "sysctl -w net.ipv6.conf.all.forwarding=1"},
+    };
+    bool needed[2] = {false, false};
+    char label[NETWORK_LABEL_SIZE];
+    (void)network_label(text_of(network, "id"), label);
+    const json_t *policy = json_object_get(network, "policy");
+    note_beyond(json_object_get(policy, "proxy"), true, needed);
+    note_beyond(json_object_get(policy, "allow"), false, needed);
+    for (size_t i = 0; i < 2; i++) {
+        if (needed[i] && is_on(switches[i].path))
+            finding(findings, LEVEL_GOOD, "forwarding", NULL,
+                    "network %s reaches beyond this host, which forwards IPv%d", label,
+                    i == 0 ? 4 : 6);
+        else if (needed[i])
+            finding(findings, LEVEL_LOOK, "forwarding", switches[i].advice,
+                    "network %s is to reach beyond this host, which does not forward IPv%d", label,
+                    i == 0 ? 4 : 6);
+    }
+}
+
+void look_at_networks(const struct cli *cli, json_t *findings, const json_t *networks) {
+    size_t i;
+    const json_t *network;
+    json_array_foreach(networks, i, network) {
+        char label[NETWORK_LABEL_SIZE];
+        look_at_proxies(cli, findings, network);
+        look_at_forwarding(findings, network);
+        if (strcmp(text_of(json_object_get(network, "policy"), "mode"), "audit") == 0)
+            finding(findings, LEVEL_LOOK, "mode",
+                    "netenforce policy rm NET mode, once you know "
+                    "what it needs",
+                    "network %s only audits: nothing is refused there",
+                    network_label(text_of(network, "id"), label));
+    }
+    if (json_array_size(networks) == 0)
+        finding(findings, LEVEL_GOOD, "networks", NULL, "there is none yet");
+}
+
+void look_at_endpoints(const struct cli *cli, json_t *findings, const json_t *status) {
+    struct ne_error err;
+    size_t i;
+    const json_t *endpoint;
+    json_array_foreach(json_object_get(status, "multi_homed"), i, endpoint) {
+        const json_t *other = json_array_get(json_object_get(endpoint, "interfaces"), 0);
+        finding(findings, LEVEL_LOOK, "ways_out",
+                "docker network disconnect the other network, if that is not wanted",
+                "endpoint %.12s: its container has another way out, %s (%s), which is not enforced",
+                text_of(endpoint, "endpoint"), text_of(other, "name"), text_of(other, "kind"));
+    }
+    json_t *answer = client_get(cli->socket, "/v1/endpoints", &err);
+    json_array_foreach(json_object_get(answer, "endpoints"), i, endpoint) {
+        if (json_is_true(json_object_get(endpoint, "lacks_route")))
+            finding(findings, LEVEL_LOOK, "routes", "docker network disconnect and connect it",
+                    "endpoint %.12s: its container has no route to something that is allowed",
+                    text_of(endpoint, "id"));
+    }
+    json_decref(answer);
+}

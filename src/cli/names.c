@@ -1,0 +1,109 @@
+/* names.c - netenforce names: what shells offer where a network or a container is to be named. */
+#include "client.h"
+#include "command.h"
+#include "resolve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ID_SHOWN 12
+
+static void print_name(const char *before, const char *name, const char *id) {
+    if (name != NULL && *name != '\0')
+        (void)printf("%s%s\n", before, name);
+    else
+        (void)printf("%s%.*s\n", before, ID_SHOWN, id);
+}
+
+static json_t *inspect(const char *network) {
+    char path[CLIENT_PATH_SIZE];
+    struct ne_error err;
+    return client_path(path, "/networks/", network, "", &err) < 0 ? NULL : client_docker(path);
+}
+
+static void print_networks(const json_t *networks) {
+    size_t i;
+    const json_t *network;
+    json_array_foreach(networks, i, network) {
+        const char *id = text_of(network, "id");
+        json_t *found = inspect(id);
+        print_name("", json_string_value(json_object_get(found, "Name")), id);
+        json_decref(found);
+    }
+}
+
+/* container_of() - The container's name, or NULL. Owned by @found. */
+static const char *container_of(json_t *found, const char *endpoint) {
+    json_t *containers = json_object_get(found, "Containers");
+    const char *id;
+    json_t *container;
+    json_object_foreach(containers, id, container) {
+        if (strcmp(text_of(container, "EndpointID"), endpoint) == 0)
+            return json_string_value(json_object_get(container, "Name"));
+    }
+    return NULL;
+}
+
+/* print_endpoints() - Of the network @only, with @before in front; NULL: of all. */
+static void print_endpoints(const json_t *endpoints, const char *only, const char *before) {
+    size_t i;
+    const json_t *endpoint;
+    json_array_foreach(endpoints, i, endpoint) {
+        const char *network = text_of(endpoint, "network");
+        const char *id = text_of(endpoint, "id");
+        if (only != NULL && strcmp(network, only) != 0)
+            continue;
+        json_t *found = inspect(network);
+        print_name(before, container_of(found, id), id);
+        json_decref(found);
+    }
+}
+
+/* subjects() - What NET[/ENDPOINT] can be, given that it begins with @begun. */
+static int subjects(const struct cli *cli, const char *begun, const json_t *networks,
+                    const json_t *endpoints) {
+    char network[RESOLVED_ID_SIZE];
+    char endpoint[RESOLVED_ID_SIZE];
+    char before[256];
+    struct ne_error err;
+    const char *slash = strchr(begun, '/');
+    if (slash == NULL) {
+        print_networks(networks);
+        return EXIT_GOOD;
+    }
+    (void)snprintf(before, sizeof(before), "%.*s", (int)(slash - begun), begun);
+    if (resolve_subject(cli, before, network, endpoint, &err) < 0)
+        return EXIT_FAILED;
+    (void)snprintf(before, sizeof(before), "%.*s/", (int)(slash - begun), begun);
+    print_endpoints(endpoints, network, before);
+    return EXIT_GOOD;
+}
+
+/* Says nothing of its failures: a shell that completes has no room for it. */
+int command_names(const struct cli *cli, int count, char **words) {
+    struct ne_error err;
+    json_t *networks = client_get(cli->socket, "/v1/networks", &err);
+    json_t *endpoints = networks == NULL ? NULL : client_get(cli->socket, "/v1/endpoints", &err);
+    const json_t *nets = json_object_get(networks, "networks");
+    const json_t *ends = json_object_get(endpoints, "endpoints");
+    int result = EXIT_FAILED;
+    if (endpoints == NULL) {
+        result = EXIT_FAILED;
+    } else if (count == 1 && strcmp(words[0], "networks") == 0) {
+        print_networks(nets);
+        result = EXIT_GOOD;
+    } else if (count == 1 && strcmp(words[0], "endpoints") == 0) {
+        print_endpoints(ends, NULL, "");
+        result = EXIT_GOOD;
+    } else if (count == 2 && strcmp(words[0], "subjects") == 0) {
+        result = subjects(cli, words[1], nets, ends);
+    } else {
+        (void)fputs(
+            "netenforce: accepted is names networks|endpoints, or names subjects BEGINNING\n",
+            stderr);
+        result = EXIT_USAGE;
+    }
+    json_decref(endpoints);
+    json_decref(networks);
+    return result;
+}

@@ -1,0 +1,134 @@
+/* resolve.c - names into ids: see resolve.h. */
+#include "resolve.h"
+
+#include "client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DRIVER "netenforce"
+
+static bool copy_id(const char *id, char out[static RESOLVED_ID_SIZE]) {
+    if (id == NULL || *id == '\0' || strlen(id) >= RESOLVED_ID_SIZE)
+        return false;
+    memcpy(out, id, strlen(id) + 1);
+    return true;
+}
+
+/* known() - Whether the daemon has a record below @folder ("/v1/networks/") that @id names. */
+static bool known(const struct cli *cli, const char *folder, const char *id,
+                  char out[static RESOLVED_ID_SIZE], struct ne_error *err) {
+    char path[CLIENT_PATH_SIZE];
+    if (client_path(path, folder, id, "", err) < 0)
+        return false;
+    json_t *answer = client_get(cli->socket, path, err);
+    bool found = answer != NULL && copy_id(json_string_value(json_object_get(answer, "id")), out);
+    json_decref(answer);
+    return found;
+}
+
+static json_t *inspect(const char *folder, const char *name, const char *after) {
+    char path[CLIENT_PATH_SIZE];
+    struct ne_error err;
+    return client_path(path, folder, name, after, &err) < 0 ? NULL : client_docker(path);
+}
+
+static int resolve_network(const struct cli *cli, const char *name,
+                           char network[static RESOLVED_ID_SIZE], struct ne_error *err) {
+    char asked[RESOLVED_ID_SIZE];
+    json_t *found = inspect("/networks/", name, "");
+    bool named = copy_id(json_string_value(json_object_get(found, "Id")), asked);
+    json_decref(found);
+    if (named && known(cli, "/v1/networks/", asked, network, err))
+        return 0;
+    if (named)
+        return ne_fail(err, NE_NOT_FOUND,
+                       "network %.64s is none of netenforce's: see docker network inspect", name);
+    return known(cli, "/v1/networks/", name, network, err) ? 0 : -1;
+}
+
+/* names_container() - Whether @name is the container's, or the beginning of its id. */
+static bool names_container(const char *name, const char *id, const json_t *container) {
+    const char *called = json_string_value(json_object_get(container, "Name"));
+    return (called != NULL && strcmp(called, name) == 0) ||
+           (strlen(name) >= 4 && strncmp(id, name, strlen(name)) == 0);
+}
+
+/* container_on() - The endpoint of a container on the network with the id @network. */
+static bool container_on(const char *network, const char *name,
+                         char endpoint[static RESOLVED_ID_SIZE]) {
+    json_t *found = inspect("/networks/", network, "");
+    json_t *containers = json_object_get(found, "Containers");
+    const char *id;
+    json_t *container;
+    bool named = false;
+    json_object_foreach(containers, id, container) {
+        if (!named && names_container(name, id, container))
+            named = copy_id(json_string_value(json_object_get(container, "EndpointID")), endpoint);
+    }
+    json_decref(found);
+    return named;
+}
+
+int resolve_subject(const struct cli *cli, const char *text, char network[static RESOLVED_ID_SIZE],
+                    char endpoint[static RESOLVED_ID_SIZE], struct ne_error *err) {
+    char name[256];
+    const char *slash = strchr(text, '/');
+    size_t length = slash != NULL ? (size_t)(slash - text) : strlen(text);
+    if (length == 0 || length >= sizeof(name) || (slash != NULL && slash[1] == '\0'))
+        return ne_fail(err, NE_BAD_INPUT, "\"%.80s\" is not NET or NET/ENDPOINT", text);
+    memcpy(name, text, length);
+    name[length] = '\0';
+    endpoint[0] = '\0';
+    if (resolve_network(cli, name, network, err) < 0)
+        return -1;
+    if (slash == NULL || container_on(network, slash + 1, endpoint))
+        return 0;
+    return known(cli, "/v1/endpoints/", slash + 1, endpoint, err) ? 0 : -1;
+}
+
+/* container_anywhere() - The endpoint of a container on the only one of its networks that is ours.
+ * Return: how many are.
+ */
+static unsigned container_anywhere(const struct cli *cli, const char *name,
+                                   char endpoint[static RESOLVED_ID_SIZE]) {
+    json_t *found = inspect("/containers/", name, "/json");
+    json_t *networks = json_object_get(json_object_get(found, "NetworkSettings"), "Networks");
+    const char *key;
+    json_t *network;
+    unsigned count = 0;
+    json_object_foreach(networks, key, network) {
+        const char *id = json_string_value(json_object_get(network, "EndpointID"));
+        struct ne_error err;
+        if (id != NULL && *id != '\0' && known(cli, "/v1/endpoints/", id, endpoint, &err))
+            count++;
+    }
+    json_decref(found);
+    return count;
+}
+
+int resolve_endpoint(const struct cli *cli, const char *text,
+                     char endpoint[static RESOLVED_ID_SIZE], struct ne_error *err) {
+    char network[RESOLVED_ID_SIZE];
+    if (strchr(text, '/') != NULL)
+        return resolve_subject(cli, text, network, endpoint, err);
+    unsigned count = container_anywhere(cli, text, endpoint);
+    if (count > 1)
+        return ne_fail(err, NE_BAD_INPUT,
+                       "container %.80s is on several networks of netenforce: say NET/%.80s", text,
+                       text);
+    if (count == 1)
+        return 0;
+    return known(cli, "/v1/endpoints/", text, endpoint, err) ? 0 : -1;
+}
+
+const char *network_label(const char *id, char out[static NETWORK_LABEL_SIZE]) {
+    json_t *found = inspect("/networks/", id, "");
+    const char *name = json_string_value(json_object_get(found, "Name"));
+    if (name != NULL)
+        (void)snprintf(out, NETWORK_LABEL_SIZE, "%.64s (%.12s)", name, id);
+    else
+        (void)snprintf(out, NETWORK_LABEL_SIZE, "%.12s", id);
+    json_decref(found);
+    return out;
+}

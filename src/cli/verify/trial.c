@@ -1,0 +1,199 @@
+/* trial.c - probes made, frames sent, receivers asked: see trial.h. */
+#include "trial.h"
+
+#include "../client.h"
+#include "receivers.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define BETWEEN_MS 0   /* after each frame: what is there is read */
+#define SETTLE_MS  300 /* of silence, after which nothing is on its way any more */
+
+enum result attempt_result(const struct attempt *attempt) {
+    bool arrived = attempt->at_host || attempt->at_neighbour || attempt->left_by[0] != '\0';
+    if (arrived)
+        return attempt->may_pass ? RESULT_ALLOWED : RESULT_OPEN;
+    if (!attempt->entered)
+        return RESULT_UNTRIED;
+    return attempt->must_pass ? RESULT_MISSING : RESULT_CLOSED;
+}
+
+/* explain() - What the model says of a packet from @endpoint. Return: 0, or -1: it says nothing. */
+static int explain(const struct cli *cli, const char *endpoint, const struct ne_target *target,
+                   bool *passes) {
+    char text[NE_TARGET_TEXT];
+    char folder[CLIENT_PATH_SIZE];
+    char path[CLIENT_PATH_SIZE];
+    struct ne_error err;
+    if (client_path(folder, "/v1/endpoints/", endpoint, "/explain/", &err) < 0 ||
+        client_path(path, folder, ne_target_format(target, text), "", &err) < 0)
+        return -1;
+    json_t *answer = client_get(cli->socket, path, &err);
+    if (answer == NULL)
+        return -1;
+    *passes = strcmp(text_of(answer, "verdict"), "pass") == 0;
+    json_decref(answer);
+    return 0;
+}
+
+/* expect() - What may arrive: by the model that the rules are made of, not by what is there. */
+static void expect(const struct cli *cli, const char *endpoint, bool audits,
+                   struct attempts *attempts) {
+    for (size_t i = 0; i < attempts->count; i++) {
+        struct attempt *attempt = &attempts->items[i];
+        bool passes = false;
+        switch (attempt->judge) {
+        case JUDGE_MODEL:
+            attempt->must_pass = explain(cli, endpoint, &attempt->target, &passes) == 0 && passes;
+            attempt->may_pass = attempt->must_pass;
+            break;
+        case JUDGE_MODE:
+            attempt->may_pass = audits;
+            break;
+        case JUDGE_NEVER:
+            break;
+        }
+    }
+}
+
+static int send_all(const struct place *place, struct receivers *receivers,
+                    struct attempts *attempts, struct ne_error *err) {
+    for (size_t i = 0; i < attempts->count; i++) {
+        const struct frame *frame = &attempts->items[i].frame;
+        /* ENOBUFS and the like: the frame is not seen to enter, and so counts as not tried. */
+        (void)send(place->packets, frame->bytes, frame->size, 0);
+        if (receivers_read(receivers, attempts, BETWEEN_MS, err) < 0)
+            return -1;
+    }
+    if (receivers_read(receivers, attempts, SETTLE_MS, err) < 0)
+        return -1;
+    return receivers_lost(receivers)
+               ? ne_fail(err, NE_KERNEL, "the host is too busy: some of what arrived was lost")
+               : 0;
+}
+
+/* ask_proxies() - Connect to each; for one that stays silent, see whether a packet to it gets
+ * through this host, which tells a dead machine from a host's firewall. */
+static int ask_proxies(struct trial *trial, const json_t *proxies, const struct place *place,
+                       struct receivers *receivers, struct ne_error *err) {
+    size_t i;
+    const json_t *proxy;
+    json_array_foreach(proxies, i, proxy) {
+        struct ne_target target;
+        if (!proxy_read(proxy, &target) || trial->proxy_count == PROXIES_SHOWN)
+            continue;
+        struct proxy_seen *seen = &trial->proxies[trial->proxy_count++];
+        (void)ne_target_format(&target, seen->text);
+        seen->reach = place_connect(place, &target.to.addr, target.port_low);
+        if (seen->reach != REACH_SILENT)
+            continue;
+        static struct attempts one;
+        const struct ends ends = {
+            .from_mac = place->mac,
+            .to_mac = trial->ground.mac,
+            .from = target.to.addr.family == NE_V6 ? place->addr6 : place->addr4,
+            .to = target.to.addr,
+        };
+        memcpy(one.run, trial->attempts.run, sizeof(one.run));
+        one.run[COOKIE_SIZE - 2] = one.run[COOKIE_SIZE - 1] = 0;
+        one.count = 1;
+        one.items[0] = (struct attempt){.may_pass = true, .must_pass = true};
+        frame_ip(&one.items[0].frame, &ends, IPPROTO_TCP, target.port_low, one.run);
+        if (send_all(place, receivers, &one, err) < 0)
+            return -1;
+        seen->delivered = attempt_result(&one.items[0]) == RESULT_ALLOWED;
+    }
+    return 0;
+}
+
+const char *proxy_key(const struct proxy_seen *proxy) {
+    switch (proxy->reach) {
+    case REACH_OPEN:
+        return "answers";
+    case REACH_REFUSED:
+        return "refused";
+    case REACH_SILENT:
+        return proxy->delivered ? "silent" : "blocked";
+    case REACH_FAILED:
+        break;
+    }
+    return "unreachable";
+}
+
+const char *proxy_advice(const struct proxy_seen *proxy) {
+    switch (proxy->reach) {
+    case REACH_OPEN:
+        return "answers";
+    case REACH_REFUSED:
+        return "nothing listens there: start the proxy, on this address";
+    case REACH_SILENT:
+        return proxy->delivered ? "does not answer: is the machine up, and does it let us in?"
+                                : "is not let through by this host's own firewall (INPUT, or "
+                                  "FORWARD for another machine): allow it there";
+    case REACH_FAILED:
+        break;
+    }
+    return "cannot be reached: has this host a route to it?";
+}
+
+static int try_all(const struct cli *cli, const json_t *network, struct trial *trial,
+                   const struct place *place, const struct place *neighbour, struct ne_error *err) {
+    struct receivers receivers = {0};
+    const json_t *policy = json_object_get(network, "policy");
+    const json_t *proxies = json_object_get(policy, "proxy");
+    if (attempts_make(&trial->attempts, &trial->ground, place, neighbour, proxies, err) < 0)
+        return -1;
+    trial->audits = strcmp(text_of(policy, "mode"), "audit") == 0;
+    expect(cli, place->id, trial->audits, &trial->attempts);
+    int result = receivers_open(&receivers, &trial->ground, place, neighbour, err);
+    if (result == 0)
+        result = ask_proxies(trial, proxies, place, &receivers, err);
+    if (result == 0)
+        result = send_all(place, &receivers, &trial->attempts, err);
+    receivers_close(&receivers);
+    for (size_t i = 0; result == 0 && i < trial->attempts.count; i++)
+        trial->totals[attempt_result(&trial->attempts.items[i])]++;
+    return result;
+}
+
+int trial_run(const struct cli *cli, const json_t *network, struct trial *trial,
+              struct ne_error *err) {
+    struct place place = {.netns = -1, .packets = -1};
+    struct place neighbour = {.netns = -1, .packets = -1};
+    memset(trial, 0, sizeof(*trial));
+    int result = ground_read(network, &trial->ground, err);
+    if (result == 0)
+        result = place_open(cli, &trial->ground, &place, err);
+    if (result == 0)
+        result = place_open(cli, &trial->ground, &neighbour, err);
+    if (result == 0)
+        result = try_all(cli, network, trial, &place, &neighbour, err);
+    place_close(cli, &neighbour);
+    place_close(cli, &place);
+    return result;
+}
+
+int trial_proxies(const struct cli *cli, const json_t *network, struct trial *trial,
+                  struct ne_error *err) {
+    const struct place nobody = {.netns = -1, .packets = -1};
+    struct place place = nobody;
+    struct receivers receivers = {0};
+    const json_t *proxies = json_object_get(json_object_get(network, "policy"), "proxy");
+    memset(trial, 0, sizeof(*trial));
+    int result = ground_read(network, &trial->ground, err);
+    if (result == 0)
+        result = place_open(cli, &trial->ground, &place, err);
+    if (result == 0)
+        result = attempts_make(&trial->attempts, &trial->ground, &place, &place, NULL, err);
+    if (result == 0)
+        result = receivers_open(&receivers, &trial->ground, &place, &nobody, err);
+    if (result == 0)
+        result = ask_proxies(trial, proxies, &place, &receivers, err);
+    receivers_close(&receivers);
+    place_close(cli, &place);
+    return result;
+}

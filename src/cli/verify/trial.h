@@ -1,0 +1,48 @@
+/* trial.h - one network, tried. */
+#ifndef NETENFORCE_CLI_TRIAL_H
+#define NETENFORCE_CLI_TRIAL_H
+
+#include "ways.h"
+
+#define PROXIES_SHOWN 32
+
+enum result {
+    RESULT_CLOSED,  /* refused, as it should be */
+    RESULT_ALLOWED, /* arrived, as the policy says */
+    RESULT_MISSING, /* the policy lets it pass, but something else kept it from arriving */
+    RESULT_OPEN,    /* arrived, and should not have */
+    RESULT_UNTRIED, /* never got to the host: nothing is known */
+    RESULT_COUNT,
+};
+
+struct proxy_seen {
+    char text[NE_TARGET_TEXT];
+    enum reach reach;
+    bool delivered; /* with no answer: a packet to it did get to where it had to */
+};
+
+struct trial {
+    struct ground ground;
+    bool audits; /* mode=audit: all but what is forged passes */
+    struct attempts attempts;
+    struct proxy_seen proxies[PROXIES_SHOWN];
+    size_t proxy_count;
+    unsigned totals[RESULT_COUNT];
+};
+
+/* trial_run() - Try @network, the daemon's answer about it. Return: 0; or -1: it could not be. */
+int trial_run(const struct cli *cli, const json_t *network, struct trial *trial,
+              struct ne_error *err);
+
+/* trial_proxies() - Only see whether the proxies of @network answer a probe. */
+int trial_proxies(const struct cli *cli, const json_t *network, struct trial *trial,
+                  struct ne_error *err);
+
+/* proxy_key() - "answers", "refused", "silent", "blocked" or "unreachable".
+ * proxy_advice() - The same for people, and what to do. */
+const char *proxy_key(const struct proxy_seen *proxy);
+const char *proxy_advice(const struct proxy_seen *proxy);
+
+enum result attempt_result(const struct attempt *attempt);
+
+#endif

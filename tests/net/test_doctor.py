@@ -1,0 +1,232 @@
+"""netenforce doctor: a host where all is well, and one fault after the other.
+
+The engine is a little server that says what dockerd's API would. tests/engine asks a real one.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from lab.daemon import BUILD, NETWORK, Daemon, Member, network_body, plug_outside  # noqa: E402
+from lab.listener import Listener  # noqa: E402
+from lab.process import Result, wait_until  # noqa: E402
+
+GATEWAY, OUTSIDE = "10.88.0.1", "192.0.2.2"
+
+
+class Engine:
+    """Answers for dockerd."""
+
+    def __init__(self, path: Path) -> None:
+        self.answers: dict[str, Any] = {
+            "/version": {"Version": "28.5.2"},
+            "/plugins/netenforce/driver:latest/json": {"Enabled": True},
+        }
+        engine = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:  # noqa: N802 (the library's name)
+                body = json.dumps(engine.answers.get(self.path, {"message": "no such"})).encode()
+                self.send_response(200 if self.path in engine.answers else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def address_string(self) -> str:
+                return "unix"
+
+        self.server = socketserver.ThreadingUnixStreamServer(str(path), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """End it."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class World:
+    """A host where nothing is to be complained of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.daemon = Daemon(folder).start()
+        self.outside = plug_outside(self.daemon.netns)
+        self.engine = Engine(folder / "docker.sock")
+        self.resolv = folder / "resolv.conf"
+        self.resolv.write_text("nameserver 192.0.2.53\n")
+        self.daemon.call("CreateNetwork", network_body())
+        self.proxy: Listener | None = Listener(self.daemon.netns, 8080)
+
+    def doctor(self, *words: str) -> Result:
+        """The command, in the host's namespace, with a resolv.conf of the test's."""
+        script = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+        return self.daemon.netns.run(
+            "unshare", "--mount", "env", f"DOCKER_HOST=unix://{self.folder}/docker.sock",
+            "sh", "-c", script, "sh", str(self.resolv),
+            str(BUILD / "netenforce"), "--socket", str(self.daemon.control), "doctor", *words,
+            check=False,
+        )  # fmt: skip
+
+    def findings(self, status: int) -> dict[str, str]:
+        """What is not good: check -> what was found."""
+        done = self.doctor("--json")
+        assert done.status == status, done
+        found = json.loads(done.out)["findings"]
+        return {item["check"]: item["found"] for item in found if item["level"] != "good"}
+
+    def change(self, **options: Any) -> None:
+        """The network's policy."""
+        status, answer = self.daemon.ask(
+            "PATCH", f"/v1/networks/{NETWORK}/policy", json.dumps(options).encode(), control=True
+        )
+        assert status == 200, answer
+
+    def close(self) -> None:
+        """Remove it all."""
+        if self.proxy is not None:
+            self.proxy.close()
+        self.engine.close()
+        self.daemon.close()
+        self.outside.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def test_all_is_well(world: World) -> None:
+    assert world.findings(0) == {}
+    shown = world.doctor()
+    assert shown.status == 0 and "good" in shown.out and "LOOK" not in shown.out
+    assert "Docker 28.5.2" in shown.out and "\033" not in shown.out and shown.err == ""
+    assert world.daemon.get("/v1/endpoints")["endpoints"] == []
+    assert world.doctor("more").status == 2
+
+
+def proxy_gone(world: World) -> None:
+    assert world.proxy is not None
+    world.proxy.close()
+    world.proxy = None
+
+
+def firewall(world: World) -> None:
+    world.daemon.netns.run("iptables-legacy", "-P", "INPUT", "DROP")
+    world.daemon.netns.run("nft", "add table ip strict")
+    world.daemon.netns.run(
+        "nft", "add chain ip strict input { type filter hook input priority 0; policy drop; }"
+    )
+
+
+def no_forwarding(world: World) -> None:
+    world.change(allow=f"{OUTSIDE}:80/tcp")
+    world.daemon.netns.sysctl(ipv4__ip_forward=0)
+
+
+def marks_of_another(world: World) -> None:
+    world.daemon.netns.run(
+        "iptables-legacy", "-t", "mangle", "-A", "OUTPUT", "-j", "MARK", "--set-mark", "0x1"
+    )
+
+
+def marks_of_another_in_nft(world: World) -> None:
+    world.daemon.netns.run("nft", "add table ip other")
+    world.daemon.netns.run("nft", "add chain ip other out { type filter hook output priority 0; }")
+    world.daemon.netns.run("nft", "add rule ip other out meta mark set 0x40000000")
+
+
+def leak(world: World) -> None:
+    world.engine.answers["/version"] = {"Version": "20.10.24"}
+    world.resolv.write_text("nameserver 127.0.0.1\n")
+
+
+def crash(world: World) -> None:
+    world.engine.answers["/version"] = {"Version": "29.0.1"}
+
+
+def disabled(world: World) -> None:
+    world.engine.answers["/plugins/netenforce/driver:latest/json"] = {"Enabled": False}
+
+
+def no_engine(world: World) -> None:
+    world.engine.server.server_close()
+    os.unlink(world.folder / "docker.sock")
+
+
+def audit(world: World) -> None:
+    world.change(mode="audit")
+
+
+def another_way_out(world: World) -> None:
+    member = Member(world.daemon, 2)
+    member.netns.ip(f"link add eth1 type veth peer name away netns {world.daemon.netns.path}")
+    wait_until(lambda: world.daemon.get("/v1/status")["multi_homed"], "the daemon to see it")
+
+
+def no_route(world: World) -> None:
+    Member(world.daemon, 2)
+    world.change(allow=f"{OUTSIDE}:80/tcp")
+
+
+def open_state(world: World) -> None:
+    world.daemon.state.chmod(0o777)
+
+
+FAULTS: dict[str, tuple[Callable[[World], None], str]] = {
+    "proxy": (proxy_gone, "nothing listens"),
+    "proxy behind a firewall": (firewall, "own firewall"),
+    "forwarding": (no_forwarding, "does not forward IPv4"),
+    "mark": (marks_of_another, "--set-xmark 0x1/0xffffffff"),
+    "mark in nft": (marks_of_another_in_nft, "0x40000000"),
+    "resolver": (leak, "names 127.0.0.1"),
+    "engine": (crash, "crashes"),
+    "plugin": (disabled, "is disabled"),
+    "engine that is away": (no_engine, "does not answer"),
+    "mode": (audit, "only audits"),
+    "ways_out": (another_way_out, "eth1 (veth)"),
+    "routes": (no_route, "has no route"),
+    "state": (open_state, "others than root"),
+}
+
+
+@pytest.mark.parametrize(("name", "fault"), FAULTS.items(), ids=FAULTS.keys())
+def test_a_fault(world: World, name: str, fault: tuple[Callable[[World], None], str]) -> None:
+    make, text = fault
+    make(world)
+    found = world.findings(1)
+    assert set(found) == {name.split()[0]} and text in found[name.split()[0]], found
+    shown = world.doctor()
+    assert shown.status == 1 and text in shown.out and "LOOK" in shown.out
+
+
+@pytest.mark.parametrize(("version", "leaks"), [("20.10.24", True), ("23.0.10", True),
+                                                ("23.0.11", False), ("24.0.9", True),
+                                                ("25.0.4", True), ("25.0.5", False),
+                                                ("28.5.2", False)])  # fmt: skip
+def test_engines_that_leak_names(world: World, version: str, leaks: bool) -> None:
+    world.resolv.write_text("nameserver 127.0.0.1\n")
+    world.engine.answers["/version"] = {"Version": version}
+    assert ("resolver" in world.findings(1 if leaks else 0)) == leaks
+
+
+def test_the_daemon_is_away(world: World) -> None:
+    world.daemon.stop()
+    assert set(world.findings(3)) == {"daemon"}
+    assert "BAD" in world.doctor().out
