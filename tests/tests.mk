@@ -1,5 +1,5 @@
-# Tests: unit (cmocka), net (namespaces, no engine), engine and attack (a real dockerd), fuzz, bench,
-# lint.
+# Tests: unit (cmocka), net (namespaces, no engine), engine, hosts and attack (a real dockerd), fuzz,
+# bench, lint.
 
 PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 UNIT   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -12,7 +12,7 @@ PURE   := $(BASE) $(CORE) $(STATE) $(RESOLVER) $(DECLARED) $(EVENT) $(AUDIT) src
 	src/firewall/nftables/fence_compile.c
 
 .SECONDARY:
-.PHONY: check unit net engine upgrade attack demo
+.PHONY: check unit net engine upgrade hosts attack demo
 check: deps
 	$(Q)$(MAKE) --no-print-directory unit
 	$(Q)$(MAKE) --no-print-directory net
@@ -33,6 +33,11 @@ engine: plugin all
 # The engine of one Debian release after the other, on one data folder: needs debootstrap(8) and minutes.
 upgrade: plugin all
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/upgrade
+
+# What a host's own firewall does to it: minutes. ufw is unpacked for the lab's host, not installed.
+HOSTS_TESTS ?= tests/hosts
+hosts: plugin all
+	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) $(HOSTS_TESTS)
 
 # Every way around that is known, from real containers: prints the table of docs/threat-model.md.
 attack: plugin all build/tests/attacker

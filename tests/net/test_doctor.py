@@ -135,6 +135,22 @@ def firewall(world: World) -> None:
     )
 
 
+def firewall_that_says_so(world: World) -> None:
+    world.daemon.netns.run("nft", "add table inet strict")
+    world.daemon.netns.run(
+        "nft", "add chain inet strict input { type filter hook input priority 10; }"
+    )
+    world.daemon.netns.run(
+        "nft", "add rule inet strict input iifname ne-* reject with icmpx admin-prohibited"
+    )
+
+
+def firewall_that_refuses(world: World) -> None:
+    world.daemon.netns.run("nft", "add table ip strict")
+    world.daemon.netns.run("nft", "add chain ip strict input { type filter hook input priority 10; }")
+    world.daemon.netns.run("nft", "add rule ip strict input iifname ne-* reject with tcp reset")
+
+
 def no_forwarding(world: World) -> None:
     world.change(allow=f"{OUTSIDE}:80/tcp")
     world.daemon.netns.sysctl(ipv4__ip_forward=0)
@@ -192,6 +208,8 @@ def open_state(world: World) -> None:
 FAULTS: dict[str, tuple[Callable[[World], None], str]] = {
     "proxy": (proxy_gone, "nothing listens"),
     "proxy behind a firewall": (firewall, "own firewall"),
+    "proxy behind a firewall that says so": (firewall_that_says_so, "own firewall"),
+    "proxy behind a firewall that refuses": (firewall_that_refuses, "own firewall"),
     "forwarding": (no_forwarding, "does not forward IPv4"),
     "mark": (marks_of_another, "--set-xmark 0x1/0xffffffff"),
     "mark in nft": (marks_of_another_in_nft, "0x40000000"),
@@ -214,6 +232,20 @@ def test_a_fault(world: World, name: str, fault: tuple[Callable[[World], None], 
     assert set(found) == {name.split()[0]} and text in found[name.split()[0]], found
     shown = world.doctor()
     assert shown.status == 1 and text in shown.out and "LOOK" in shown.out
+
+
+def test_what_to_do_about_an_unknown_firewall(world: World) -> None:
+    firewall_that_says_so(world)
+    shown = world.doctor().out
+    assert f"what refuses {GATEWAY} port 8080 from interface ne-+" in shown
+
+
+def test_the_permission_to_forward_is_ours(world: World) -> None:
+    """It tests the mark, in a table of others."""
+    world.daemon.netns.run("iptables-nft", "-P", "FORWARD", "DROP")
+    world.change(allow=f"{OUTSIDE}:80/tcp")
+    assert "0x60000000 == 0x20000000" in world.daemon.netns.run("nft", "list", "table", "ip", "filter").out
+    assert world.findings(0) == {}
 
 
 @pytest.mark.parametrize(("version", "leaks"), [("20.10.24", True), ("23.0.10", True),

@@ -114,6 +114,7 @@ int command_doctor(const struct cli *cli, int count, char **words) {
     (void)count;
     (void)words;
     struct ne_error err = {0};
+    struct firewalls firewalls;
     json_t *findings = json_array();
     json_t *status = client_get(cli->socket, "/v1/status", &err);
     json_t *networks = status == NULL ? NULL : client_get(cli->socket, "/v1/networks", &err);
@@ -122,6 +123,7 @@ int command_doctor(const struct cli *cli, int count, char **words) {
     look_at_daemon(findings, status, err.text);
     look_at_kernel(findings);
     look_at_marks(findings, status);
+    look_at_firewalls(findings, &firewalls);
     look_at_state(findings, status);
     progress_end();
     progress("asking the engine");
@@ -129,7 +131,7 @@ int command_doctor(const struct cli *cli, int count, char **words) {
     progress_end();
     if (networks != NULL) {
         progress("trying the proxies");
-        look_at_networks(cli, findings, json_object_get(networks, "networks"));
+        look_at_networks(cli, findings, json_object_get(networks, "networks"), &firewalls);
         look_at_endpoints(cli, findings, status);
         progress_end();
     }

@@ -3,6 +3,7 @@
 #define NETENFORCE_CLI_FINDINGS_H
 
 #include "../command.h"
+#include "../verify/trial.h"
 
 #include <stdbool.h>
 
@@ -17,6 +18,21 @@ enum level {
 void finding(json_t *findings, enum level level, const char *check, const char *advice,
              const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* The host's own firewalls that are active, as far as this command knows them. */
+struct firewalls {
+    bool ufw;
+    bool firewalld;
+};
+
+#define ADVICE_SIZE 768
+
+/* look_at_firewalls() - Which of them there are; adds a finding for each. */
+void look_at_firewalls(json_t *findings, struct firewalls *found);
+
+/* firewall_advice() - The commands after which they let @seen be reached from network @bridge. */
+void firewall_advice(const struct firewalls *found, const char *bridge,
+                     const struct proxy_seen *seen, char text[static ADVICE_SIZE]);
+
 /* look_at_...() - Each adds at least one finding. @status and @networks are the daemon's answers;
  * NULL where it gave none.
  */
@@ -24,7 +40,8 @@ void look_at_kernel(json_t *findings);
 void look_at_marks(json_t *findings, const json_t *status);
 void look_at_state(json_t *findings, const json_t *status);
 void look_at_engine(json_t *findings);
-void look_at_networks(const struct cli *cli, json_t *findings, const json_t *networks);
+void look_at_networks(const struct cli *cli, json_t *findings, const json_t *networks,
+                      const struct firewalls *firewalls);
 void look_at_endpoints(const struct cli *cli, json_t *findings, const json_t *status);
 
 struct version {

@@ -63,8 +63,21 @@ static bool touches(const char *line, uint32_t bits) {
     return set != NULL && strncmp(line, "-A", 2) != 0;
 }
 
-/* scan() - Look through what @command prints. Return: whether it could be run. */
-static bool scan(json_t *findings, const char *command, uint32_t bits, unsigned *found) {
+/* is_permission() - Whether nft's @line is the daemon's own permission to forward, in a table that
+ * is iptables-nft's: nft does not show the comment by which that tool knows it.
+ */
+static bool is_permission(const char *line, uint32_t mark) {
+    char test[32];
+    (void)snprintf(test, sizeof(test), "0x%x == 0x%x", mark | mark << 1, mark);
+    return strstr(line, test) != NULL && strstr(line, "accept") != NULL &&
+           strstr(line, "mark set") == NULL;
+}
+
+/* scan() - Look through what @command prints for the bits of @mark. Return: whether it could be
+ * run.
+ */
+static bool scan(json_t *findings, const char *command, uint32_t mark, unsigned *found) {
+    const uint32_t bits = mark | mark << 1 | mark << 2;
     char line[1024];
     bool ours = false;
     FILE *output = popen(command, "re"); /* NOLINT(cert-env33-c): a fixed text */
@@ -74,7 +87,7 @@ static bool scan(json_t *findings, const char *command, uint32_t bits, unsigned 
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, "table ", 6) == 0)
             ours = strncmp(line, "table inet netenforce", strlen("table inet netenforce")) == 0;
-        if (ours || !touches(line, bits) || (*found)++ > 0)
+        if (ours || !touches(line, bits) || is_permission(line, mark) || (*found)++ > 0)
             continue;
         finding(findings, LEVEL_LOOK, "mark",
                 "give the daemon another bit (--mark), or the other program; until then that rule "
@@ -86,14 +99,14 @@ static bool scan(json_t *findings, const char *command, uint32_t bits, unsigned 
 }
 
 void look_at_marks(json_t *findings, const json_t *status) {
-    const uint64_t mark = (uint64_t)number_of(status, "mark");
-    const uint32_t bits = (uint32_t)(mark | mark << 1 | mark << 2);
+    const uint32_t mark = (uint32_t)number_of(status, "mark");
+    const uint32_t bits = mark | mark << 1 | mark << 2;
     unsigned found = 0;
     if (status == NULL)
         return;
-    bool nft = scan(findings, "nft list ruleset 2>/dev/null", bits, &found);
-    bool legacy = scan(findings, "iptables-legacy-save 2>/dev/null", bits, &found);
-    bool legacy6 = scan(findings, "ip6tables-legacy-save 2>/dev/null", bits, &found);
+    bool nft = scan(findings, "nft list ruleset 2>/dev/null", mark, &found);
+    bool legacy = scan(findings, "iptables-legacy-save 2>/dev/null", mark, &found);
+    bool legacy6 = scan(findings, "ip6tables-legacy-save 2>/dev/null", mark, &found);
     if (found == 0 && nft && legacy && legacy6)
         finding(findings, LEVEL_GOOD, "mark", NULL, "nothing else uses the bits 0x%08x", bits);
     else if (found == 0)

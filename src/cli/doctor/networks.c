@@ -1,16 +1,27 @@
 /* networks.c - each network's proxies and ways beyond the host, and its containers: see findings.h.
  */
 #include "../client.h"
-#include "../verify/trial.h"
 #include "findings.h"
 
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void look_at_proxies(const struct cli *cli, json_t *findings, const json_t *network) {
+/* tell() - How @what ("proxy", "names") of a network answered a probe. */
+static void tell(json_t *findings, const char *what, const char *network, const char *bridge,
+                 const struct proxy_seen *seen, const struct firewalls *firewalls) {
+    char advice[ADVICE_SIZE];
+    const bool blocked = proxy_is_blocked(seen);
+    const bool unsure = seen->reach == REACH_FAILED && firewalls->firewalld;
+    if (blocked || unsure)
+        firewall_advice(firewalls, bridge, seen, advice);
+    finding(findings, seen->reach == REACH_OPEN ? LEVEL_GOOD : LEVEL_LOOK, what,
+            blocked || unsure ? advice : NULL, "network %s: %s %s %s", network,
+            strcmp(what, "names") == 0 ? "the name server" : what, seen->text, proxy_advice(seen));
+}
+
+static void look_at_proxies(const struct cli *cli, json_t *findings, const json_t *network,
+                            const struct firewalls *firewalls) {
     struct ne_error err = {0};
     char id[NETWORK_LABEL_SIZE];
     (void)network_label(text_of(network, "id"), id);
@@ -22,44 +33,14 @@ static void look_at_proxies(const struct cli *cli, json_t *findings, const json_
         free(trial);
         return;
     }
-    for (size_t i = 0; i < trial->proxy_count; i++) {
-        const struct proxy_seen *proxy = &trial->proxies[i];
-        finding(findings, proxy->reach == REACH_OPEN ? LEVEL_GOOD : LEVEL_LOOK, "proxy", NULL,
-                "network %s: proxy %s %s", id, proxy->text, proxy_advice(proxy));
-    }
+    const char *bridge = trial->ground.bridge;
+    for (size_t i = 0; i < trial->proxy_count; i++)
+        tell(findings, "proxy", id, bridge, &trial->proxies[i], firewalls);
+    if (trial->has_names)
+        tell(findings, "names", id, bridge, &trial->names, firewalls);
     if (trial->proxy_count == 0)
         finding(findings, LEVEL_GOOD, "proxy", NULL, "network %s has no proxy", id);
     free(trial);
-}
-
-static bool same_addr(const struct sockaddr *given, const struct ne_addr *addr) {
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    if (given == NULL)
-        return false;
-    if (given->sa_family == AF_INET && addr->family == NE_V4) {
-        memcpy(&v4, given, sizeof(v4));
-        return memcmp(&v4.sin_addr, addr->bytes, 4) == 0;
-    }
-    if (given->sa_family == AF_INET6 && addr->family == NE_V6) {
-        memcpy(&v6, given, sizeof(v6));
-        return memcmp(&v6.sin6_addr, addr->bytes, 16) == 0;
-    }
-    return false;
-}
-
-/* is_beyond() - Whether @target is, or holds, an address that is none of this host's. */
-static bool is_beyond(const struct ne_target *target) {
-    struct ifaddrs *list;
-    bool here = false;
-    if (target->to.len < ne_addr_bits(target->to.addr.family))
-        return true;
-    if (getifaddrs(&list) < 0)
-        return false;
-    for (const struct ifaddrs *item = list; item != NULL; item = item->ifa_next)
-        here = here || same_addr(item->ifa_addr, &target->to.addr);
-    freeifaddrs(list);
-    return !here;
 }
 
 /* note_beyond() - Which families the rules of @list, proxies or allowances, lead beyond the host.
@@ -72,7 +53,7 @@ static void note_beyond(const json_t *list, bool proxies, bool needed[2]) {
         const char *text = json_string_value(item);
         bool read =
             proxies ? proxy_read(item, &target) : text != NULL && ne_target_parse(text, &target);
-        if (read && is_beyond(&target))
+        if (read && target_is_beyond(&target))
             needed[target.to.addr.family == NE_V6] = true;
     }
 }
@@ -111,12 +92,13 @@ static void look_at_forwarding(json_t *findings, const json_t *network) {
     }
 }
 
-void look_at_networks(const struct cli *cli, json_t *findings, const json_t *networks) {
+void look_at_networks(const struct cli *cli, json_t *findings, const json_t *networks,
+                      const struct firewalls *firewalls) {
     size_t i;
     const json_t *network;
     json_array_foreach(networks, i, network) {
         char label[NETWORK_LABEL_SIZE];
-        look_at_proxies(cli, findings, network);
+        look_at_proxies(cli, findings, network, firewalls);
         look_at_forwarding(findings, network);
         if (strcmp(text_of(json_object_get(network, "policy"), "mode"), "audit") == 0)
             finding(findings, LEVEL_LOOK, "mode",

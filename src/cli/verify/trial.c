@@ -76,8 +76,34 @@ static int send_all(const struct place *place, struct receivers *receivers,
                : 0;
 }
 
-/* ask_proxies() - Connect to each; for one that stays silent, see whether a packet to it gets
- * through this host, which tells a dead machine from a host's firewall. */
+/* ask() - Connect to @target; where that fails see whether a packet to it gets through this host,
+ * which tells a dead machine, or nobody, from the host's own firewall. */
+static int ask(struct trial *trial, const struct ne_target *target, const struct place *place,
+               struct receivers *receivers, struct proxy_seen *seen, struct ne_error *err) {
+    static struct attempts one;
+    seen->target = *target;
+    seen->here = !target_is_beyond(target);
+    (void)ne_target_format(target, seen->text);
+    seen->reach = place_connect(place, &target->to.addr, target->port_low);
+    if (seen->reach == REACH_OPEN)
+        return 0;
+    const struct ends ends = {
+        .from_mac = place->mac,
+        .to_mac = trial->ground.mac,
+        .from = target->to.addr.family == NE_V6 ? place->addr6 : place->addr4,
+        .to = target->to.addr,
+    };
+    memcpy(one.run, trial->attempts.run, sizeof(one.run));
+    one.run[COOKIE_SIZE - 2] = one.run[COOKIE_SIZE - 1] = 0;
+    one.count = 1;
+    one.items[0] = (struct attempt){.may_pass = true, .must_pass = true};
+    frame_ip(&one.items[0].frame, &ends, IPPROTO_TCP, target->port_low, one.run);
+    if (send_all(place, receivers, &one, err) < 0)
+        return -1;
+    seen->packet = attempt_result(&one.items[0]);
+    return 0;
+}
+
 static int ask_proxies(struct trial *trial, const json_t *proxies, const struct place *place,
                        struct receivers *receivers, struct ne_error *err) {
     size_t i;
@@ -87,37 +113,51 @@ static int ask_proxies(struct trial *trial, const json_t *proxies, const struct 
         if (!proxy_read(proxy, &target) || trial->proxy_count == PROXIES_SHOWN)
             continue;
         struct proxy_seen *seen = &trial->proxies[trial->proxy_count++];
-        (void)ne_target_format(&target, seen->text);
-        seen->reach = place_connect(place, &target.to.addr, target.port_low);
-        if (seen->reach != REACH_SILENT)
-            continue;
-        static struct attempts one;
-        const struct ends ends = {
-            .from_mac = place->mac,
-            .to_mac = trial->ground.mac,
-            .from = target.to.addr.family == NE_V6 ? place->addr6 : place->addr4,
-            .to = target.to.addr,
-        };
-        memcpy(one.run, trial->attempts.run, sizeof(one.run));
-        one.run[COOKIE_SIZE - 2] = one.run[COOKIE_SIZE - 1] = 0;
-        one.count = 1;
-        one.items[0] = (struct attempt){.may_pass = true, .must_pass = true};
-        frame_ip(&one.items[0].frame, &ends, IPPROTO_TCP, target.port_low, one.run);
-        if (send_all(place, receivers, &one, err) < 0)
+        if (ask(trial, &target, place, receivers, seen, err) < 0)
             return -1;
-        seen->delivered = attempt_result(&one.items[0]) == RESULT_ALLOWED;
     }
     return 0;
 }
 
+/* ask_names() - The name server of dns=log, which listens on the bridge by TCP, too. */
+static int ask_names(struct trial *trial, const json_t *policy, const struct place *place,
+                     struct receivers *receivers, struct ne_error *err) {
+    const struct ground *ground = &trial->ground;
+    const bool v4 = ground->gateway4.addr.family != NE_NONE;
+    const struct ne_addr *addr = v4 ? &ground->gateway4.addr : &ground->gateway6.addr;
+    struct ne_target target = {
+        .to = {.addr = *addr, .len = (uint8_t)ne_addr_bits(addr->family)},
+        .port_low = NAMES_PORT,
+        .port_high = NAMES_PORT,
+        .proto = IPPROTO_TCP,
+    };
+    trial->has_names = strcmp(text_of(policy, "dns"), "log") == 0;
+    return trial->has_names ? ask(trial, &target, place, receivers, &trial->names, err) : 0;
+}
+
+bool proxy_is_blocked(const struct proxy_seen *proxy) {
+    switch (proxy->reach) {
+    case REACH_OPEN:
+        return false;
+    case REACH_REFUSED: /* also by the ICMP error of a firewall */
+    case REACH_SILENT:
+        return proxy->packet == RESULT_MISSING;
+    case REACH_FAILED: /* a machine beyond may be without a route, or dead */
+        break;
+    }
+    return proxy->here && proxy->packet == RESULT_MISSING;
+}
+
 const char *proxy_key(const struct proxy_seen *proxy) {
+    if (proxy_is_blocked(proxy))
+        return "blocked";
     switch (proxy->reach) {
     case REACH_OPEN:
         return "answers";
     case REACH_REFUSED:
         return "refused";
     case REACH_SILENT:
-        return proxy->delivered ? "silent" : "blocked";
+        return "silent";
     case REACH_FAILED:
         break;
     }
@@ -125,19 +165,22 @@ const char *proxy_key(const struct proxy_seen *proxy) {
 }
 
 const char *proxy_advice(const struct proxy_seen *proxy) {
+    if (proxy_is_blocked(proxy))
+        return "is not let through by this host's own firewall (INPUT, or FORWARD for another "
+               "machine): allow it there";
     switch (proxy->reach) {
     case REACH_OPEN:
         return "answers";
     case REACH_REFUSED:
         return "nothing listens there: start the proxy, on this address";
     case REACH_SILENT:
-        return proxy->delivered ? "does not answer: is the machine up, and does it let us in?"
-                                : "is not let through by this host's own firewall (INPUT, or "
-                                  "FORWARD for another machine): allow it there";
+        return "does not answer: is the machine up, and does it let us in?";
     case REACH_FAILED:
         break;
     }
-    return "cannot be reached: has this host a route to it?";
+    return "cannot be reached: has this host a route to it, and does its own firewall (FORWARD) "
+           "let "
+           "it through?";
 }
 
 static int try_all(const struct cli *cli, const json_t *network, struct trial *trial,
@@ -182,7 +225,7 @@ int trial_proxies(const struct cli *cli, const json_t *network, struct trial *tr
     const struct place nobody = {.netns = -1, .packets = -1};
     struct place place = nobody;
     struct receivers receivers = {0};
-    const json_t *proxies = json_object_get(json_object_get(network, "policy"), "proxy");
+    const json_t *policy = json_object_get(network, "policy");
     memset(trial, 0, sizeof(*trial));
     int result = ground_read(network, &trial->ground, err);
     if (result == 0)
@@ -192,7 +235,9 @@ int trial_proxies(const struct cli *cli, const json_t *network, struct trial *tr
     if (result == 0)
         result = receivers_open(&receivers, &trial->ground, &place, &nobody, err);
     if (result == 0)
-        result = ask_proxies(trial, proxies, &place, &receivers, err);
+        result = ask_proxies(trial, json_object_get(policy, "proxy"), &place, &receivers, err);
+    if (result == 0)
+        result = ask_names(trial, policy, &place, &receivers, err);
     receivers_close(&receivers);
     place_close(cli, &place);
     return result;

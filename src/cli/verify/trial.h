@@ -5,6 +5,7 @@
 #include "ways.h"
 
 #define PROXIES_SHOWN 32
+#define NAMES_PORT    53 /* of dns=log */
 
 enum result {
     RESULT_CLOSED,  /* refused, as it should be */
@@ -16,9 +17,11 @@ enum result {
 };
 
 struct proxy_seen {
+    struct ne_target target;
     char text[NE_TARGET_TEXT];
     enum reach reach;
-    bool delivered; /* with no answer: a packet to it did get to where it had to */
+    enum result packet; /* where no connection was made: what became of a packet to it */
+    bool here;          /* it is an address of this host's */
 };
 
 struct trial {
@@ -27,6 +30,8 @@ struct trial {
     struct attempts attempts;
     struct proxy_seen proxies[PROXIES_SHOWN];
     size_t proxy_count;
+    bool has_names; /* dns=log: */
+    struct proxy_seen names;
     unsigned totals[RESULT_COUNT];
 };
 
@@ -34,7 +39,8 @@ struct trial {
 int trial_run(const struct cli *cli, const json_t *network, struct trial *trial,
               struct ne_error *err);
 
-/* trial_proxies() - Only see whether the proxies of @network answer a probe. */
+/* trial_proxies() - Only see whether the proxies of @network answer a probe, and with dns=log its
+ * name server. */
 int trial_proxies(const struct cli *cli, const json_t *network, struct trial *trial,
                   struct ne_error *err);
 
@@ -42,6 +48,10 @@ int trial_proxies(const struct cli *cli, const json_t *network, struct trial *tr
  * proxy_advice() - The same for people, and what to do. */
 const char *proxy_key(const struct proxy_seen *proxy);
 const char *proxy_advice(const struct proxy_seen *proxy);
+
+/* proxy_is_blocked() - Whether the fence passes what is sent to it, and this host's own firewall
+ * does not. */
+bool proxy_is_blocked(const struct proxy_seen *proxy);
 
 enum result attempt_result(const struct attempt *attempt);
 

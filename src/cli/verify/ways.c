@@ -373,6 +373,35 @@ bool proxy_read(const json_t *proxy, struct ne_target *target) {
            ne_target_parse(text, target);
 }
 
+static bool same_addr(const struct sockaddr *given, const struct ne_addr *addr) {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    if (given == NULL)
+        return false;
+    if (given->sa_family == AF_INET && addr->family == NE_V4) {
+        memcpy(&v4, given, sizeof(v4));
+        return memcmp(&v4.sin_addr, addr->bytes, 4) == 0;
+    }
+    if (given->sa_family == AF_INET6 && addr->family == NE_V6) {
+        memcpy(&v6, given, sizeof(v6));
+        return memcmp(&v6.sin6_addr, addr->bytes, 16) == 0;
+    }
+    return false;
+}
+
+bool target_is_beyond(const struct ne_target *target) {
+    struct ifaddrs *list;
+    bool here = false;
+    if (target->to.len < ne_addr_bits(target->to.addr.family))
+        return true;
+    if (getifaddrs(&list) < 0)
+        return false;
+    for (const struct ifaddrs *item = list; item != NULL; item = item->ifa_next)
+        here = here || same_addr(item->ifa_addr, &target->to.addr);
+    freeifaddrs(list);
+    return !here;
+}
+
 int attempts_make(struct attempts *attempts, const struct ground *ground, const struct place *place,
                   const struct place *neighbour, const json_t *proxies, struct ne_error *err) {
     struct ne_target proxy;

@@ -67,4 +67,7 @@ int attempts_make(struct attempts *attempts, const struct ground *ground, const 
 /* proxy_read() - "10.88.0.1:8080" of the policy's list. */
 bool proxy_read(const json_t *proxy, struct ne_target *target);
 
+/* target_is_beyond() - Whether @target is, or holds, an address that is none of this host's. */
+bool target_is_beyond(const struct ne_target *target);
+
 #endif
