@@ -103,8 +103,17 @@ static int by_address(const void *left, const void *right) {
     return memcmp(a->addr.bytes, b->addr.bytes, sizeof(a->addr.bytes));
 }
 
+/* is_sorted() - Nearly always: the engine gives addresses one after the other. */
+static bool is_sorted(const struct ne_fence *fence) {
+    for (size_t i = 1; i < fence->member_count; i++) {
+        if (by_address(&fence->members[i - 1], &fence->members[i]) > 0)
+            return false;
+    }
+    return true;
+}
+
 void ne_fence_sort(struct ne_fence *fence) {
-    if (fence->member_count > 1)
+    if (!is_sorted(fence))
         qsort(fence->members, fence->member_count, sizeof(*fence->members), by_address);
 }
 

@@ -83,6 +83,8 @@ void ne_options_complete(struct ne_options *options) {
 }
 
 bool ne_options_own_policy(const struct ne_options *options) {
+    if (options == &ne_options_nothing)
+        return false;
     for (size_t i = 0; i < COUNT(known_options); i++) {
         if (known_options[i].for_endpoints && present(options, &known_options[i]))
             return true;

@@ -126,7 +126,7 @@ static enum nft_outcome change(struct meter *meter, const struct metered_list *w
         begin(meter, &batch, meter_size(reshaped ? shape : NULL, count), err);
     if (outcome != NFT_DONE)
         return outcome;
-    sync_difference(&w, &meter->standing, wanted, &digest);
+    sync_difference(&w, &meter->standing, wanted, count, &digest);
     if (reshaped)
         meter_put_rules(&w, shape);
     meter->made = false;

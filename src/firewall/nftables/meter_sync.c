@@ -95,14 +95,15 @@ static void put_kind(struct writer *w, enum meter_kind kind, const struct metere
 }
 
 void sync_difference(struct writer *w, const struct metered_list *old,
-                     const struct metered_list *new, uint64_t *digest) {
+                     const struct metered_list *new, size_t count, uint64_t *digest) {
     size_t at_old = 0;
     size_t at_new = 0;
     const struct metered *before;
     const struct metered *after;
-    while (next_pair(old, new, &at_old, &at_new, &before, &after)) {
+    while (count > 0 && next_pair(old, new, &at_old, &at_new, &before, &after)) {
         if (before != NULL && after != NULL && metered_equal(before, after))
             continue;
+        count--;
         for (size_t k = 0; k < METER_KINDS; k++)
             put_kind(w, (enum meter_kind)k, before, after);
         if (before != NULL)
