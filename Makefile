@@ -20,7 +20,7 @@ endif
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 \
 	-Wcast-qual -Wpointer-arith -Wundef -Wvla -Werror
-BRANCHES := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-fcf-protection,-mbranch-protection=standard)
+BRANCHES := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),-fcf-protection,-mbranch-protection=standard)
 HARDEN := -fstack-protector-strong -fstack-clash-protection $(BRANCHES) -fPIE \
 	-ffunction-sections -fdata-sections
 HARDEN_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,--gc-sections

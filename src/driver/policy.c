@@ -182,7 +182,7 @@ int ne_driver_set_policy(struct ne_driver *driver, const char *network, const ch
     if (ne_options_equal(&old, options))
         return 0;
 
-    struct change others;
+    struct change others = {0};
     if (prepare(&subject, options, &others, err) < 0)
         return -1;
     swap(&subject, &others);

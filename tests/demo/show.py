@@ -75,7 +75,7 @@ class Show:
     def _through_the_proxy(self, container: Container) -> bool:
         proxy = self._stage.proxy
         url = f"http://{self._stage.network.gateway}:{proxy.port}"
-        heading(f"Through the proxy (mitmproxy on {url})")
+        heading(f"Through the proxy ({proxy.name} on {url})")
         certificate = proxy.certificate.read_text()
         container.exec("sh", "-c", "cat > /ca.pem", stdin=certificate)
         lines = []
@@ -86,9 +86,9 @@ class Show:
             flows = [flow for flow in proxy.flows()[before:] if flow.url == wanted]
             worked = result.status == 0 and len(flows) == 1
             answer = result.out.strip() or result.err.strip()
-            log = (
-                f"flow log: {flows[0].method} {flows[0].status}" if flows else "not in the flow log"
-            )
+            log = "not in the flow log"
+            if flows:
+                log = f"flow log: {flows[0].method} {flows[0].status or ''}".rstrip()
             lines.append((worked, (wanted, f'"{answer}"', log)))
         rows(lines)
         return all(worked for worked, _ in lines)

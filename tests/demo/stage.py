@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import Docker, Lab, Machine, Network, Outside, Plugin, Proxy
+from lab import Docker, Lab, Machine, Network, Outside, Plugin, Proxy, Relay
 from lab.images import image
 from lab.lab import CACHE, REPOSITORY
 from lab.plugin import NAME, STATE
+from lab.relay import open_proxy
 from table import say
 
 CABLE = "demo-outside"
@@ -36,7 +37,7 @@ class Stage:
     host: Machine
     outside: Outside
     network: Network
-    proxy: Proxy
+    proxy: Proxy | Relay
 
 
 def running_engine() -> bool:
@@ -93,7 +94,7 @@ def _on_running(stack: contextlib.ExitStack) -> Stage:
     stack.callback(docker, "rmi", IMAGE, check=False)
     port = _free_port()
     network = _make_network(stack, docker, "-o", f"proxy={port}")
-    proxy = Proxy(host, outside.authority.certificate, port, network.gateway)
+    proxy = open_proxy(host, outside.authority.certificate, port, network.gateway)
     stack.callback(proxy.close)
     return Stage(f"Docker engine {version}", docker, host, outside, network, proxy)
 

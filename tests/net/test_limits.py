@@ -8,6 +8,7 @@ Judged at the receivers, as in test_fence: listeners in the host and outside.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -416,6 +417,8 @@ class Stream:
         """End it, without waiting for what is under way."""
         for sock in (self.source, self.sink):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # a call that waits in it keeps it open else
             sock.close()
 
 
@@ -463,12 +466,13 @@ def test_quota(world: World, given: str, family: int, upward: bool) -> None:
     wait_until(lambda: quota_events(world) == 1, "the event", timeout=20)
     if upward:  # who sends is told by a reset from the gate
         assert stream.ended.wait(10)
-    # Headers and acknowledgements count, too.
-    assert 500_000 < stream.received < 1_000_000
+    # Headers and acknowledgements count, too. What has passed may still be on its way to its reader.
+    wait_until(lambda: stream.received > 500_000, "most of it to arrive")
+    assert stream.received < 1_000_000
     for each in (4, 6):
         assert member.connect(GATEWAYS[each], 8080) == "refused"
         assert neighbour.connect(GATEWAYS[each], 8080) == "open"
-    received = stream.received
+    stream.close()  # what it sends again would use up what is given next
     where = 0 if given == "network" else 2
     world.change({"quota": "1001kB"}, endpoint=where)  # use stays: a little more is little
     assert member.connect(GATEWAYS[family], 8080) == "open"
@@ -476,8 +480,6 @@ def test_quota(world: World, given: str, family: int, upward: bool) -> None:
     assert member.connect(GATEWAYS[family], 8080) == "refused"
     world.change({"quota": None}, endpoint=where)
     assert member.connect(GATEWAYS[family], 8080) == "open"
-    assert stream.received - received < 100_000
-    stream.close()
 
 
 def quota_events(world: World) -> int:

@@ -10,6 +10,7 @@ from .network import Network
 from .outside import Outside
 from .plugin import Plugin
 from .proxy import Flow, Proxy
+from .relay import Relay
 from .receiver import Capture, Delivered, Receiver
 from .scene import Scene
 
@@ -30,6 +31,7 @@ __all__ = [
     "Plugin",
     "Proxy",
     "Receiver",
+    "Relay",
     "Scene",
     "lookup",
     "ping",

@@ -17,7 +17,7 @@ from .host import Host
 from .images import image
 from .outside import PUBLIC, PUBLIC_NAMES, WEB, WEB_NAME, Outside
 from .plugin import Plugin
-from .proxy import Proxy
+from .relay import open_proxy
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CACHE = REPOSITORY / "build/cache/images"
@@ -89,7 +89,7 @@ class Lab:
         )
         self._trust(self.outside.authority.certificate)
         self.outside.plug(self.host)
-        self.proxy = Proxy(self.host, self.outside.authority.certificate)
+        self.proxy = open_proxy(self.host, self.outside.authority.certificate)
         version = chosen()
         root = EngineRoot(self.host, version, ENGINES) if version else None
         self.engine = Engine(self.host, "--cgroup-parent", f"/{self.folder.name}", root=root)

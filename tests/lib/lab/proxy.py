@@ -20,11 +20,13 @@ class Flow:
     client: str
     method: str
     url: str
-    status: int
+    status: int | None  # None: the proxy does not say
 
 
 class Proxy:
     """A mitmdump that listens on a port of a host (by default, of all of its addresses)."""
+
+    name = "mitmproxy"
 
     def __init__(
         self,
