@@ -43,6 +43,11 @@ hosts: plugin all
 attack: plugin all build/tests/attacker
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/attacks
 
+# From bare roots of Debian 12 and 13 to an enforced container: needs debootstrap(8), and a quarter of an hour.
+.PHONY: newcomer
+newcomer: deps
+	$(Q)$(PYTEST) tests/newcomer
+
 # Both suites on every engine and each backend, and the matrix at the end: more than an hour. See
 # tests/matrix.py for MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less.
 .PHONY: check-engines

@@ -51,6 +51,7 @@ NEVER(gnutls_handshake)
 NEVER(gnutls_init)
 NEVER(gnutls_priority_deinit)
 NEVER(gnutls_priority_init)
+NEVER(gnutls_priority_init2) /* since libmicrohttpd 1.0 */
 NEVER(gnutls_priority_set)
 NEVER(gnutls_protocol_get_version)
 NEVER(gnutls_psk_allocate_server_credentials)

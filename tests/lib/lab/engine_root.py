@@ -31,7 +31,7 @@ def chosen() -> str:
     return version
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine has its own packages from."""
     form = ("--format", "$(ORIGIN) $(SITE)")
     for line in run("apt-get", "indextargets", *form).out.splitlines():
@@ -51,7 +51,7 @@ def root_folder(version: str, base: Path) -> Path:
             half = base / f"{suite}.half"
             shutil.rmtree(half, ignore_errors=True)
             options = ("--variant=minbase", f"--include={','.join(PACKAGES)}")
-            making = ("debootstrap", *options, suite, str(half), _mirror(), SCRIPT)
+            making = ("debootstrap", *options, suite, str(half), mirror(), SCRIPT)
             run(*making, timeout=MAKING_LASTS)
             half.rename(folder)
     found = run("chroot", str(folder), "dockerd", "--version").out.strip()

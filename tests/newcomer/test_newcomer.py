@@ -1,0 +1,147 @@
+"""From a bare root of a Debian release to an enforced container: by the README's commands, and by the
+packages alone.
+
+A root is made by debootstrap(8), with nothing in it that Debian calls optional, for each test anew. Programs
+run in it as on a machine of its own, but for an init; engines have a network namespace.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tests/lib"))
+
+from lab.engine_root import SCRIPT, mirror  # noqa: E402  (found by the line above)
+from lab.images import image  # noqa: E402
+from lab.lab import CACHE  # noqa: E402
+from lab.listener import Listener  # noqa: E402
+from lab.netns import Netns  # noqa: E402
+from lab.process import Result, Service, run, wait_until  # noqa: E402
+
+SUITES = ("bookworm", "trixie")
+ENTER = str(Path(__file__).with_name("enter-root"))
+LASTS = 1800  # seconds at most that installing may take
+PROXY, OTHER = 8080, 9000
+
+
+class Root:
+    """A bare machine of a release."""
+
+    def __init__(self, suite: str, folder: Path) -> None:
+        self.folder = folder / suite
+        making = ("debootstrap", "--variant=minbase", suite, str(self.folder), mirror(), SCRIPT)
+        run(*making, timeout=LASTS)
+        no_services = self.folder / "usr/sbin/policy-rc.d"  # invoke-rc.d(8)
+        no_services.write_text("#!/bin/sh\nexit 101\n")
+        no_services.chmod(0o755)
+
+    def run(self, *argv: str) -> str:
+        """Run a command in it; return what it prints."""
+        return run(ENTER, str(self.folder), *argv, timeout=LASTS).out
+
+    def install(self, *packages: str) -> None:
+        """What a person installs."""
+        self.run("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
+
+    def put(self, source: Path, place: str) -> None:
+        """Copy a file into it."""
+        (self.folder / place).write_bytes(source.read_bytes())
+
+
+@pytest.fixture(params=SUITES)
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Root]:
+    """One of each release."""
+    made = Root(request.param, tmp_path)
+    yield made
+    run("rm", "-rf", str(made.folder))
+
+
+def test_by_the_readme(root: Root) -> None:
+    """A clone, and the first of the README's two commands: the demo's own exit status says that all holds."""
+    root.install("git", "make")
+    source = root.folder / "root/netenforce"
+    run("git", "clone", "-q", str(REPOSITORY), str(source))
+    shown = root.run("make", "-C", "/root/netenforce", "demo")
+    assert shown.rstrip().endswith("All of it holds.")
+
+
+class Machine:
+    """The root, booted: namespaces of its own, in which all that is started ends with it."""
+
+    def __init__(self, root: Root, folder: Path) -> None:
+        namespaces = ("unshare", "--net", "--pid", "--fork", "--kill-child")
+        init = ("sh", "-c", "touch /run/is-up && exec sleep infinity")
+        log = folder / "init.log"
+        self._init = Service([*namespaces, "--", ENTER, str(root.folder), *init], log, entered=True)
+        self._inside = ["nsenter", f"--target={self._init.pid}", "--net", "--mount", "--pid", "--"]
+        is_up = Path(f"/proc/{self._init.pid}/root/run/is-up")
+        wait_until(is_up.exists, "the machine to be up")
+        self.netns = Netns.at(f"/proc/{self._init.pid}/ns/net")
+        self.netns.ip("link set lo up")
+        self._engine = Service([*self._inside, "dockerd"], folder / "dockerd.log", entered=True)
+
+        def answers() -> bool:
+            assert self._engine.running(), self._engine.tail()
+            return self.run("docker", "info", check=False).status == 0
+
+        wait_until(answers, "the engine to answer", timeout=60)
+
+    def run(self, *argv: str, check: bool = True) -> Result:
+        """Run a command in it."""
+        return run(*self._inside, *argv, check=check)
+
+    def close(self) -> None:
+        """Cut the power."""
+        self._init.kill()
+        self._engine.wait()
+        self.netns.close()
+
+
+@pytest.fixture(scope="module")
+def packages() -> list[Path]:
+    """Both, as `make deb` leaves them."""
+    run("make", "-C", str(REPOSITORY), "deb", timeout=LASTS)
+    found = sorted((REPOSITORY / "build/deb").glob("*.deb"))
+    return [deb for deb in found if "-dbgsym_" not in deb.name]
+
+
+def test_by_the_packages(root: Root, packages: list[Path], tmp_path: Path) -> None:
+    """apt brings the engine along; what the service would start puts the plugin there."""
+    for deb in packages:
+        root.put(deb, f"root/{deb.name}")
+    root.run("apt-get", "update", "-q")
+    root.run("apt-get", "install", "-q", "-y", *(f"/root/{deb.name}" for deb in packages))
+    root.put(image("busybox", CACHE), "root/busybox.tar")
+    machine = Machine(root, tmp_path)
+    try:
+        unit = (root.folder / "usr/lib/systemd/system/netenforce-plugin.service").read_text()
+        (start,) = re.findall("^ExecStart=(.*)$", unit, re.MULTILINE)
+        (root.folder / "var/lib/netenforce-plugin").mkdir(exist_ok=True)  # StateDirectory=
+        machine.run(*start.split())
+        assert_enforced(machine)
+    finally:
+        machine.close()
+
+
+def assert_enforced(machine: Machine) -> None:
+    """A container reaches the proxy's port and nothing else, and both are told."""
+    machine.run("docker", "import", "/root/busybox.tar", "busybox")
+    machine.run("docker", "network", "create", "-d", "netenforce", "sandbox")
+    form = "{{(index .IPAM.Config 0).Gateway}}"
+    gateway = machine.run("docker", "network", "inspect", "-f", form, "sandbox").out.strip()
+    proxy, other = Listener(machine.netns, PROXY), Listener(machine.netns, OTHER)
+    inside = ("docker", "run", "--rm", "--network", "sandbox", "busybox")
+    machine.run(*inside, "nc", "-w", "5", gateway, str(PROXY))
+    refused = machine.run(*inside, "nc", "-w", "5", gateway, str(OTHER), check=False)
+    assert refused.status != 0
+    assert len(proxy.came) == 1 and not other.came
+    machine.run("netenforce", "status")
+    assert f"{gateway}:{OTHER}" in machine.run("netenforce", "log", "--type", "blocked").out
+    for listener in (proxy, other):
+        listener.close()
