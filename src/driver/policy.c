@@ -69,8 +69,16 @@ static bool has_routes(const struct ne_network *old_network, const struct ne_end
     return true;
 }
 
-/* note_routes() - Mark the joined endpoints that lack a route under the changed policy. Only a Join
- * clears the mark: what an earlier change needed was not told either.
+/* lacks_now() - Whether @endpoint lacks a route after a change, which @had_routes before it had all
+ * of. One that lacked one still does, since what an earlier change needed was not told either,
+ * unless the policy needs none any more. */
+static bool lacks_now(const struct ne_network *network, const struct ne_endpoint *endpoint,
+                      bool had_routes) {
+    struct ne_prefix needed[NE_ROUTES_MAX];
+    return (endpoint->lacks_route || !had_routes) && ne_routes(network, endpoint, needed) > 0;
+}
+
+/* note_routes() - Mark the joined endpoints that lack a route under the changed policy.
  * Return: how many endpoints of the subject lack one.
  */
 static unsigned note_routes(struct ne_driver *driver, const struct subject *subject,
@@ -87,12 +95,12 @@ static unsigned note_routes(struct ne_driver *driver, const struct subject *subj
         struct ne_endpoint was = *endpoint;
         if (subject->endpoint != NULL)
             was.options = old;
-        if (!endpoint->lacks_route && has_routes(&before, &was, subject->network, endpoint))
-            continue;
-        bool is_new = !endpoint->lacks_route;
+        bool lacks = lacks_now(subject->network, endpoint,
+                               has_routes(&before, &was, subject->network, endpoint));
+        bool is_new = lacks != endpoint->lacks_route;
         struct ne_error err;
-        endpoint->lacks_route = true;
-        count++;
+        endpoint->lacks_route = lacks;
+        count += lacks;
         /* Of no weight for what passes: the change holds, the record follows. */
         if (is_new && write_record(driver, endpoint, &err) < 0)
             not_undone(driver, "endpoint", endpoint->id, &err);

@@ -309,6 +309,9 @@ def test_routes_are_given_at_join(world: World) -> None:
     assert shown["lacks_route"]
     member.netns.ip(f"route add {OUTSIDE} via {GATEWAY}")  # by hand it does
     assert member.connect(OUTSIDE, 80) == "open"
+    assert world.change({"allow": ""})["endpoints_without_route"] == 0  # none is needed any more
+    assert not world.daemon.get(f"/v1/endpoints/{endpoint_id(2)}")["lacks_route"]
+    assert world.change({"allow": f"{OUTSIDE}:80/tcp"})["endpoints_without_route"] == 1
     member.leave()
     world.daemon.call("CreateEndpoint", endpoint_body(3))
     joined = world.daemon.call("Join", join_body(3))

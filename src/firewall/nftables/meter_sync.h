@@ -15,8 +15,8 @@ struct metered *metered_find(const struct metered_list *list, const char *id);
 /* sync_count() - How many endpoints differ between two lists: come, gone or changed. */
 size_t sync_count(const struct metered_list *old, const struct metered_list *new);
 
-/* sync_difference() - Put what leads from @old to @new, which differ in @count endpoints. @digest, of
- * what stands, is brought up. */
+/* sync_difference() - Put what leads from @old to @new, which differ in @count endpoints. @digest,
+ * of what stands, is brought up. */
 void sync_difference(struct writer *w, const struct metered_list *old,
                      const struct metered_list *new, size_t count, uint64_t *digest);
 
