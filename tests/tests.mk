@@ -8,7 +8,7 @@ PURE   := $(BASE) $(CORE) $(STATE) $(RESOLVER) $(DECLARED) $(EVENT) $(AUDIT) src
 	$(DRIVER) src/remote/decode.c \
 	$(FORWARDER_PURE) \
 	src/firewall/iptables/plan.c src/firewall/iptables/tree.c \
-	src/firewall/iptables/compile.c src/firewall/iptables/encode.c \
+	src/firewall/iptables/back.c src/firewall/iptables/compile.c src/firewall/iptables/encode.c \
 	src/firewall/nftables/fence_compile.c
 
 .SECONDARY:
@@ -56,7 +56,7 @@ check-engines: plugin all build/tests/attacker
 
 # What depends on the backend most, with nftables: as much as a run for each change has time for.
 # FIREWALL=nftables with net, engine and attack runs all of it.
-SECOND_NET    := $(patsubst %,tests/net/test_%.py,fence icc repair)
+SECOND_NET    := $(patsubst %,tests/net/test_%.py,fence icc member_proxy repair)
 SECOND_ENGINE := $(patsubst %,tests/engine/test_%.py,icc inbound ipv6 limits plugin policy recovery refused)
 SECOND_ATTACK := "17 or (every and gate)"
 .PHONY: second-backend

@@ -17,12 +17,16 @@
  *     bridge hands to its port) is dropped.
  *  5. Nothing is forwarded *into* a bridge of ours but replies to what passed, whatever a rule
  *     says: an allowance may be wider than its author thought of. One exception: what one member
- *     sends to another of the same bridge, if both have icc and no rule denies it.
+ *     sends to another of the same bridge, if both have icc and no rule denies it; and what it
+ *     sends to one that is its proxy, and that one's replies (rule 9).
  *  6. A policy that only audits lets pass what rules 2 and 3 would refuse, and that is noted. The
  *     rules 1, 4 and 5 hold for it as well.
  *  7. Under a policy with inbound, what no rule names passes to the host all the same if it is a
  *     reply to a connection that the host opened, or an error about one.
  *  8. What passes is counted, and limited, by the endpoint's meter.
+ *  9. A proxy may be a member of the bridge itself. TCP to its port passes while a member has its
+ *     address. What it sends back passes if it is a reply to a connection that was opened to that
+ *     port, and only to a member that may still reach it.
  */
 #ifndef NETENFORCE_FENCE_H
 #define NETENFORCE_FENCE_H
@@ -45,6 +49,10 @@ enum ne_rule_kind {
     NE_RULE_PLAIN,
     NE_RULE_NEIGHBOUR, /* passes to members of the sender's own bridge that have icc, no others */
     NE_RULE_INSIDE,    /* refuses what leads to other containers, also if the policy only audits */
+    NE_RULE_PROXY,     /* passes to the member of the sender's own bridge that has this address; if
+                        * nobody has it, says nothing */
+    NE_RULE_BACK,      /* from such a proxy's port to a member of the same bridge that may reach it:
+                        * passes if it is a reply; else NE_RULE_INSIDE, which follows, refuses it */
 };
 
 struct ne_rule {
@@ -100,6 +108,9 @@ struct ne_fence {
     size_t bridge_count;
     char (*near)[NE_IFNAME_SIZE]; /* those of them on which members may reach each other */
     size_t near_count;
+    char (
+        *proxied)[NE_IFNAME_SIZE]; /* those of the near ones with a policy that has NE_RULE_BACK */
+    size_t proxied_count;
     struct ne_inside *insides; /* of every network and family */
     size_t inside_count;
     struct ne_policy *policies;
@@ -119,7 +130,8 @@ struct ne_packet {
     struct ne_addr from;
     struct ne_addr to;
     uint8_t proto;
-    uint16_t port; /* destination port of TCP and UDP */
+    uint16_t port;      /* destination port of TCP and UDP */
+    uint16_t from_port; /* their source port; 0: not known */
     uint8_t icmp_type;
 };
 
@@ -129,7 +141,8 @@ struct ne_judgement {
                                      * "into-network" */
     const struct ne_policy *policy; /* NULL where none was asked  */
     const struct ne_rule *rule;     /* NULL where none matched    */
-    bool replies; /* refused, unless it is a reply to a connection that the host opened */
+    bool replies; /* refused, unless it is a reply to a connection that the host opened, or, of a
+                   * neighbour's proxy, the neighbour */
     bool audited; /* passes only because the policy audits: @reason and @rule say what else would
                    * have refused it */
 };
@@ -140,7 +153,7 @@ void ne_fence_init(struct ne_fence *fence);
 /* ne_fence_free() - Release what the fence holds; it is empty afterwards. */
 void ne_fence_free(struct ne_fence *fence);
 
-/* ne_fence_add_bridge/near/inside/policy/meter/member() - Grow a fence.
+/* ne_fence_add_bridge/near/proxied/inside/policy/meter/member() - Grow a fence.
  * ne_fence_add_policy() returns the new policy through *@policy; it is valid until the
  * next policy is added. Return: 0, or -1 with NE_NO_MEMORY.
  */
@@ -148,6 +161,7 @@ int ne_fence_add_inside(struct ne_fence *fence, const struct ne_inside *inside,
                         struct ne_error *err);
 int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_error *err);
 int ne_fence_add_near(struct ne_fence *fence, const char *bridge, struct ne_error *err);
+int ne_fence_add_proxied(struct ne_fence *fence, const char *bridge, struct ne_error *err);
 int ne_fence_add_policy(struct ne_fence *fence, const char *id, enum ne_verdict otherwise,
                         struct ne_policy **policy, struct ne_error *err);
 int ne_fence_add_meter(struct ne_fence *fence, const struct ne_meter *meter, struct ne_error *err);
@@ -162,6 +176,15 @@ void ne_fence_sort(struct ne_fence *fence);
 
 /* ne_fence_member() - Who has the address @addr. Return: owned by the fence, or NULL. */
 const struct ne_member *ne_fence_member(const struct ne_fence *fence, const struct ne_addr *addr);
+
+/* ne_fence_answers() - Whether connection tracking is asked what is a reply: by inbound, or by a
+ * proxy that is a member. */
+bool ne_fence_answers(const struct ne_fence *fence);
+
+/* ne_fence_reaches() - Whether @rule of @policy lets something pass: it is NE_RULE_PROXY, a member
+ * has the address, and no rule before it is about the same. */
+bool ne_fence_reaches(const struct ne_fence *fence, const struct ne_policy *policy,
+                      const struct ne_rule *rule);
 
 /* ne_fence_verdict() - What the fence says of @packet. Pure; never fails. */
 struct ne_judgement ne_fence_verdict(const struct ne_fence *fence, const struct ne_packet *packet);

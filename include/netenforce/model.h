@@ -29,6 +29,8 @@ struct ne_network {
     bool unsaved;           /* its record tells an older state, since writing it failed */
     bool near;              /* members may reach each other: as of the last ne_model_fence() */
     bool near_linked;       /* the same, as the bridge was last told */
+    bool proxied;           /* a proxy is named in the pool: also as of the last ne_model_fence() */
+    bool proxied_linked;    /* the same, as the ports were last told */
     unsigned long revision; /* of the options: 1, and one more with each change */
     struct ne_options options;
 };
@@ -133,10 +135,18 @@ struct ne_options ne_effective_options(const struct ne_network *network,
                                        const struct ne_endpoint *endpoint);
 
 /* ne_model_fence() - Make the fence of the whole model in *@fence (initialised here).
- * Members are the endpoints that are joined. Also notes `near` of each network.
+ * Members are the endpoints that are joined. Also notes `near` and `proxied` of each network.
  * Return: 0, to be released with ne_fence_free(); or -1 with NE_NO_MEMORY and nothing to release.
  */
 int ne_model_fence(const struct ne_model *model, struct ne_fence *fence, struct ne_error *err);
+
+/* ne_is_member_address() - Whether @addr lies in a pool of @network and is not the bridge's: a
+ * proxy there is the member that has it. */
+bool ne_is_member_address(const struct ne_network *network, const struct ne_addr *addr);
+
+/* ne_model_is_proxy() - Whether the policy of @endpoint's network, or of another member of it,
+ * names an address of @endpoint as a proxy. */
+bool ne_model_is_proxy(const struct ne_model *model, const struct ne_endpoint *endpoint);
 
 /* ne_routes() - The destinations that the container reaches by way of the bridge:
  * proxies, name servers and allowances outside of the pools, everything with mode=audit. Without a

@@ -70,6 +70,7 @@ static bool judge_by(const struct ne_fence *fence, const struct ne_logged *logge
         .to = logged->to,
         .proto = logged->proto,
         .port = logged->has_ports ? logged->dport : 0,
+        .from_port = logged->has_ports ? logged->sport : 0,
         .icmp_type = logged->has_icmp_type ? logged->icmp_type : 0,
     };
     const struct ne_judgement judgement = ne_fence_verdict(fence, &packet);
@@ -101,7 +102,7 @@ static const char *reason_of(const char *place, const char *judged) {
         return "quota";
     if (strcmp(place, "into") == 0)
         return "into-network";
-    if (strcmp(place, "reply") == 0)
+    if (strcmp(place, "reply") == 0 && strcmp(judged, "into-network") != 0)
         return "inbound";
     return judged;
 }

@@ -295,7 +295,10 @@ static void print_explanation(const json_t *answer) {
         (void)printf("no rule allows it (%s=%s, of the %s)\n", option, verdict, whose);
     else
         (void)printf("by %s %s, of the %s\n", option, rule, whose);
-    if (json_is_true(json_object_get(answer, "replies")))
+    if (json_is_true(json_object_get(answer, "replies")) &&
+        strcmp(text_of(answer, "reason"), "into-network") == 0)
+        (void)puts("  replies to connections that it opened to this one, its proxy, pass");
+    else if (json_is_true(json_object_get(answer, "replies")))
         (void)puts("  replies to connections that the host opened pass (inbound)");
     if (strcmp(verdict, "pass") == 0 && json_is_true(json_object_get(answer, "lacks_route")))
         (void)puts("! the container may lack a route to it: disconnect and connect it");

@@ -24,10 +24,12 @@ static void print_multi_homed(const json_t *endpoints) {
     size_t i;
     const json_t *endpoint;
     json_array_foreach(endpoints, i, endpoint) {
-        (void)printf("warning      endpoint %.*s (network %.*s) has another way out, which is not "
-                     "enforced: ",
-                     ID_SHOWN, text_of(endpoint, "endpoint"), ID_SHOWN,
-                     text_of(endpoint, "network"));
+        bool is_proxy = strcmp(text_of(endpoint, "role"), "proxy") == 0;
+        (void)printf(
+            "%s endpoint %.*s (network %.*s) %s: ", is_proxy ? "proxy       " : "warning     ",
+            ID_SHOWN, text_of(endpoint, "endpoint"), ID_SHOWN, text_of(endpoint, "network"),
+            is_proxy ? "is its network's proxy, with its way out"
+                     : "has another way out, which is not enforced");
         print_others(json_object_get(endpoint, "interfaces"), number_of(endpoint, "count"));
         (void)putchar('\n');
     }
@@ -138,8 +140,13 @@ static void print_endpoint(const json_t *endpoint) {
         (void)fputs("as its network\n", stdout);
     print_use(json_object_get(endpoint, "use"));
     const json_t *others = json_object_get(endpoint, "other_interfaces");
+    bool is_proxy = strcmp(text_of(endpoint, "role"), "proxy") == 0;
+    if (is_proxy && json_array_size(others) == 0)
+        (void)puts("    proxy of its network, without a way out of its own");
     if (json_array_size(others) > 0) {
-        (void)fputs("    ! another way out, not enforced: ", stdout);
+        (void)fputs(is_proxy ? "    proxy of its network, with its way out: "
+                             : "    ! another way out, not enforced: ",
+                    stdout);
         print_others(others, 0);
         (void)putchar('\n');
     }

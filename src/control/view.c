@@ -103,14 +103,20 @@ static json_t *others_json(const struct ne_link_others *others) {
     return list;
 }
 
+/* role_of() - What @endpoint is to others of its network. */
+static const char *role_of(const struct ne_model *model, const struct ne_endpoint *endpoint) {
+    return ne_model_is_proxy(model, endpoint) ? "proxy" : "client";
+}
+
 json_t *multi_homed_json(const struct ne_driver *driver) {
     json_t *list = json_array();
     for (size_t i = 0; i < driver->model.endpoints.count; i++) {
         const struct ne_endpoint *endpoint = ne_model_endpoint_at(&driver->model, i);
         const struct ne_link_others *others = ne_driver_others(driver, endpoint);
         if (others != NULL)
-            (void)json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o}", "endpoint",
+            (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:o}", "endpoint",
                                                         endpoint->id, "network", endpoint->network,
+                                                        "role", role_of(&driver->model, endpoint),
                                                         "count", (json_int_t)others->count,
                                                         "interfaces", others_json(others)));
     }
@@ -124,14 +130,15 @@ json_t *endpoint_json(const struct ne_driver *driver, const struct ne_endpoint *
     char port[NE_IFNAME_SIZE];
     json_t *policy = network == NULL ? NULL : policy_json(network, endpoint);
     bool own = ne_options_own_policy(endpoint->options);
-    return json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:s, s:b, s:s, s:b, s:b, s:o, s:I, s:o, s:o*}", "id",
-        endpoint->id, "network", endpoint->network, "interface", ne_port_name(endpoint->id, port),
-        "addr4", addr_json(&endpoint->addr4), "addr6", addr_json(&endpoint->addr6), "mac",
-        ne_mac_format(&endpoint->mac, mac), "joined", endpoint->joined, "sandbox",
-        endpoint->sandbox, "own_policy", own, "lacks_route", endpoint->lacks_route, "options",
-        options_json(endpoint->options), "revision", (json_int_t)endpoint->revision,
-        "other_interfaces", others_json(ne_driver_others(driver, endpoint)), "policy", policy);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:b, s:s, s:b, s:b, s:o, s:I, s:o, s:o*}",
+                     "id", endpoint->id, "role", role_of(model, endpoint), "network",
+                     endpoint->network, "interface", ne_port_name(endpoint->id, port), "addr4",
+                     addr_json(&endpoint->addr4), "addr6", addr_json(&endpoint->addr6), "mac",
+                     ne_mac_format(&endpoint->mac, mac), "joined", endpoint->joined, "sandbox",
+                     endpoint->sandbox, "own_policy", own, "lacks_route", endpoint->lacks_route,
+                     "options", options_json(endpoint->options), "revision",
+                     (json_int_t)endpoint->revision, "other_interfaces",
+                     others_json(ne_driver_others(driver, endpoint)), "policy", policy);
 }
 
 json_t *options_json(const struct ne_options *options) {

@@ -18,6 +18,7 @@ void ne_fence_free(struct ne_fence *fence) {
     free(fence->members);
     free(fence->bridges);
     free(fence->near);
+    free(fence->proxied);
     free(fence->insides);
     ne_fence_init(fence);
 }
@@ -41,6 +42,10 @@ int ne_fence_add_bridge(struct ne_fence *fence, const char *bridge, struct ne_er
 
 int ne_fence_add_near(struct ne_fence *fence, const char *bridge, struct ne_error *err) {
     return add_name(&fence->near, &fence->near_count, bridge, err);
+}
+
+int ne_fence_add_proxied(struct ne_fence *fence, const char *bridge, struct ne_error *err) {
+    return add_name(&fence->proxied, &fence->proxied_count, bridge, err);
 }
 
 int ne_fence_add_inside(struct ne_fence *fence, const struct ne_inside *inside,
@@ -158,15 +163,63 @@ const struct ne_member *ne_fence_member(const struct ne_fence *fence, const stru
                    by_address);
 }
 
+bool ne_fence_answers(const struct ne_fence *fence) {
+    return fence->inbound || fence->proxied_count > 0;
+}
+
+/* neighbour_at() - The member on the bridge that @packet came in on, if it is for one. */
+static const struct ne_member *neighbour_at(const struct ne_fence *fence,
+                                            const struct ne_packet *packet) {
+    const struct ne_member *neighbour = ne_fence_member(fence, &packet->to);
+    return neighbour != NULL && strcmp(neighbour->bridge, packet->interface) == 0 ? neighbour
+                                                                                  : NULL;
+}
+
+bool ne_fence_reaches(const struct ne_fence *fence, const struct ne_policy *policy,
+                      const struct ne_rule *rule) {
+    const struct ne_packet packet = {
+        .to = rule->to.addr, .proto = rule->proto, .port = rule->port_low};
+    if (rule->kind != NE_RULE_PROXY || ne_fence_member(fence, &packet.to) == NULL)
+        return false;
+    for (const struct ne_rule *before = policy->rules; before < rule; before++) {
+        if (ne_rule_matches(before, &packet))
+            return false;
+    }
+    return true;
+}
+
+/* may_answer() - Whether @packet may be a reply of a proxy of its neighbour's. */
+static bool may_answer(const struct ne_fence *fence, const struct ne_packet *packet) {
+    const struct ne_member *neighbour = neighbour_at(fence, packet);
+    const struct ne_policy *policy = neighbour == NULL ? NULL : &fence->policies[neighbour->policy];
+    for (size_t i = 0; policy != NULL && i < policy->rule_count; i++) {
+        const struct ne_rule *rule = &policy->rules[i];
+        if (rule->kind == NE_RULE_PROXY && ne_addr_equal(&rule->to.addr, &packet->from) &&
+            (packet->from_port == 0 || packet->from_port == rule->port_low) &&
+            ne_fence_reaches(fence, policy, rule))
+            return true;
+    }
+    return false;
+}
+
 /* holds() - Whether @rule is about @packet, which came in on a bridge of ours. */
 static bool holds(const struct ne_fence *fence, const struct ne_rule *rule,
                   const struct ne_packet *packet) {
     if (!ne_rule_matches(rule, packet))
         return false;
-    if (rule->kind != NE_RULE_NEIGHBOUR)
-        return true;
-    const struct ne_member *neighbour = ne_fence_member(fence, &packet->to);
-    return neighbour != NULL && neighbour->icc && strcmp(neighbour->bridge, packet->interface) == 0;
+    const struct ne_member *neighbour = neighbour_at(fence, packet);
+    switch (rule->kind) {
+    case NE_RULE_NEIGHBOUR:
+        return neighbour != NULL && neighbour->icc;
+    case NE_RULE_PROXY:
+        return neighbour != NULL;
+    case NE_RULE_BACK:
+        return may_answer(fence, packet);
+    case NE_RULE_PLAIN:
+    case NE_RULE_INSIDE:
+        break;
+    }
+    return true;
 }
 
 /* judge() - What @policy says of a true member's @packet: rules 2, 3, 5 and 6. */
@@ -174,8 +227,13 @@ static struct ne_judgement judge(const struct ne_fence *fence, const struct ne_p
                                  const struct ne_packet *packet) {
     struct ne_judgement judgement = {
         .verdict = policy->otherwise, .reason = "policy", .policy = policy};
+    bool answers = false;
     for (size_t i = 0; i < policy->rule_count && judgement.rule == NULL; i++) {
-        if (holds(fence, &policy->rules[i], packet))
+        if (!holds(fence, &policy->rules[i], packet))
+            continue;
+        if (policy->rules[i].kind == NE_RULE_BACK)
+            answers = true; /* if it is no reply, what follows is said of it */
+        else
             judgement.rule = &policy->rules[i];
     }
     const enum ne_rule_kind kind = judgement.rule != NULL ? judgement.rule->kind : NE_RULE_PLAIN;
@@ -185,6 +243,7 @@ static struct ne_judgement judge(const struct ne_fence *fence, const struct ne_p
         judgement.rule = NULL;
     if (kind == NE_RULE_INSIDE) {
         judgement.reason = "into-network";
+        judgement.replies = answers;
         return judgement;
     }
     judgement.audited = policy->audit && judgement.verdict != NE_PASS;
@@ -194,7 +253,7 @@ static struct ne_judgement judge(const struct ne_fence *fence, const struct ne_p
         judgement.reason = "allowed";
     else if (judgement.audited)
         judgement.verdict = NE_PASS;
-    if (judgement.verdict == NE_PASS && kind != NE_RULE_NEIGHBOUR &&
+    if (judgement.verdict == NE_PASS && kind != NE_RULE_NEIGHBOUR && kind != NE_RULE_PROXY &&
         leads_inside(fence, &packet->to)) {
         judgement.verdict = NE_REJECT;
         judgement.reason = "into-network";

@@ -76,7 +76,7 @@ static int pass_neighbour_discovery(struct ne_policy *policy, const struct ne_ad
     return 0;
 }
 
-/* pass_questions() - Let a container with icc ask for its neighbours' MAC addresses, which the
+/* pass_questions() - Let a container with neighbours ask for their MAC addresses, which the
  * bridge answers: to the solicited-node groups (RFC 4291, 2.7.1). The host is in those of the
  * neighbours that it answers for, and in its own. */
 static int pass_questions(struct ne_policy *policy, const struct ne_network *network,
@@ -169,9 +169,23 @@ static int add_bridge_rules(struct ne_policy *policy, const struct ne_options *o
     return ne_policy_add_rule(policy, &rest, err);
 }
 
-/* add_pool() - To neighbours in @pool with icc, if the sender has it; to nobody else there, however
- * wide an allowance is: what is passed here, the gates let back into the same bridge. */
-static int add_pool(struct ne_policy *policy, const struct ne_options *options,
+/* add_back() - Into @pool goes what a proxy there answers. */
+static int add_back(struct ne_policy *policy, const struct ne_prefix *pool, struct ne_error *err) {
+    const struct ne_rule rule = {
+        .kind = NE_RULE_BACK,
+        .to = *pool,
+        .proto = IPPROTO_TCP,
+        .port_high = UINT16_MAX,
+        .icmp_type = NE_ICMP_TYPE_ANY,
+        .verdict = policy->otherwise,
+    };
+    return ne_policy_add_rule(policy, &rule, err);
+}
+
+/* add_pool() - To neighbours in @pool with icc, if the sender has it, and as a proxy to who may
+ * reach it; to nobody else there, however wide an allowance is: what is passed here, the gates let
+ * back into the same bridge. */
+static int add_pool(struct ne_policy *policy, const struct ne_options *options, bool proxied,
                     const struct ne_prefix *pool, const struct ne_addr *bridge,
                     struct ne_error *err) {
     struct ne_rule rule = {
@@ -186,7 +200,8 @@ static int add_pool(struct ne_policy *policy, const struct ne_options *options,
     if (pool->addr.family == NE_NONE)
         return 0;
     if (add_bridge_rules(policy, options, bridge, err) < 0 ||
-        (options->icc && ne_policy_add_rule(policy, &rule, err) < 0))
+        (options->icc && ne_policy_add_rule(policy, &rule, err) < 0) ||
+        (proxied && add_back(policy, pool, err) < 0))
         return -1;
     rule.kind = NE_RULE_INSIDE;
     rule.verdict = policy->otherwise;
@@ -203,7 +218,39 @@ static struct ne_meter limits_of(const struct ne_options *options) {
     };
 }
 
-/* pass_proxies() - Those on the bridge's own addresses, or (@here false) those elsewhere. */
+bool ne_is_member_address(const struct ne_network *network, const struct ne_addr *addr) {
+    bool v6 = addr->family == NE_V6;
+    const struct ne_prefix *pool = v6 ? &network->pool6 : &network->pool4;
+    const struct ne_addr *bridge = v6 ? &network->gateway6.addr : &network->gateway4.addr;
+    return addr->family != NE_NONE && ne_prefix_contains(pool, addr) &&
+           !ne_addr_equal(addr, bridge);
+}
+
+/* names_member() - Whether @options name a proxy in the pool of @network. */
+static bool names_member(const struct ne_network *network, const struct ne_options *options) {
+    for (unsigned i = 0; options->has_proxy && i < options->proxy.count; i++) {
+        if (ne_is_member_address(network, &options->proxy.items[i].addr))
+            return true;
+    }
+    return false;
+}
+
+/* pass_members() - Proxies that are members of @network. */
+static int pass_members(struct ne_policy *policy, const struct ne_network *network,
+                        const struct ne_options *options, struct ne_error *err) {
+    for (unsigned i = 0; i < options->proxy.count; i++) {
+        const struct ne_proxy *proxy = &options->proxy.items[i];
+        if (!ne_is_member_address(network, &proxy->addr))
+            continue;
+        if (pass_tcp(policy, &proxy->addr, proxy->port, err) < 0)
+            return -1;
+        policy->rules[policy->rule_count - 1].kind = NE_RULE_PROXY;
+    }
+    return 0;
+}
+
+/* pass_proxies() - Those on the bridge's own addresses, or (@here false) those beyond the network.
+ */
 static int pass_proxies(struct ne_fence *fence, struct ne_policy *policy,
                         const struct ne_network *network, const struct ne_options *options,
                         bool here, struct ne_error *err) {
@@ -216,6 +263,8 @@ static int pass_proxies(struct ne_fence *fence, struct ne_policy *policy,
                 return -1;
             continue;
         }
+        if (ne_is_member_address(network, &proxy->addr))
+            continue;
         bool is_here =
             ne_addr_equal(&proxy->addr, bridge[0]) || ne_addr_equal(&proxy->addr, bridge[1]);
         if (is_here == here && pass_tcp(policy, &proxy->addr, proxy->port, err) < 0)
@@ -242,16 +291,19 @@ static int add_policy(struct ne_fence *fence, const char *id, const struct ne_ne
 
     /* First what makes addresses resolve at all, then the denials: they win over the rest. */
     if (pass_neighbour_discovery(policy, &network->gateway6.addr, err) < 0 ||
-        (options->icc && pass_questions(policy, network, err) < 0) ||
+        ((options->icc || network->proxied) && pass_questions(policy, network, err) < 0) ||
         add_targets(policy, &options->deny, "deny", otherwise, err) < 0)
         return -1;
     if (pass_proxies(fence, policy, network, options, true, err) < 0 ||
         add_names(fence, policy, network, &options->dns, err) < 0)
         return -1;
-    /* No rule above passes anything to an address of the pool but the bridge's own. */
-    if (network->near &&
-        (add_pool(policy, options, &network->pool4, &network->gateway4.addr, err) < 0 ||
-         add_pool(policy, options, &network->pool6, &network->gateway6.addr, err) < 0))
+    /* No rule above passes anything to an address of the pool but the bridge's own and those of
+     * members that are proxies. */
+    if (network->near && (pass_members(policy, network, options, err) < 0 ||
+                          add_pool(policy, options, network->proxied, &network->pool4,
+                                   &network->gateway4.addr, err) < 0 ||
+                          add_pool(policy, options, network->proxied, &network->pool6,
+                                   &network->gateway6.addr, err) < 0))
         return -1;
     if (pass_proxies(fence, policy, network, options, false, err) < 0)
         return -1;
@@ -307,20 +359,49 @@ static bool has_icc(const struct ne_network *network, const struct ne_endpoint *
     return own ? endpoint->options->icc : network->options.has_icc && network->options.icc;
 }
 
-/* note_near() - On which networks members may reach each other: where the network has icc, or a
- * member of its own. */
+/* note_near() - On which networks members may reach each other: where the network has icc or a
+ * proxy in its pool, or a member of its own. */
 static void note_near(const struct ne_model *model) {
     for (size_t i = 0; i < model->networks.count; i++) {
         struct ne_network *network = ne_model_network_at(model, i);
-        network->near = has_icc(network, NULL);
+        network->proxied = names_member(network, &network->options);
+        network->near = network->proxied || has_icc(network, NULL);
     }
     for (size_t i = 0; i < model->endpoints.count; i++) {
         const struct ne_endpoint *endpoint = ne_model_endpoint_at(model, i);
         size_t position;
-        if (endpoint->joined && endpoint->options->has_icc && endpoint->options->icc &&
-            ne_model_network_position(model, endpoint->network, &position))
-            ne_model_network_at(model, position)->near = true;
+        if (!endpoint->joined || !(endpoint->options->has_icc || endpoint->options->has_proxy) ||
+            !ne_model_network_position(model, endpoint->network, &position))
+            continue;
+        struct ne_network *network = ne_model_network_at(model, position);
+        network->proxied |= names_member(network, endpoint->options);
+        network->near |= network->proxied || has_icc(network, endpoint);
     }
+}
+
+static bool names(const struct ne_options *options, const struct ne_endpoint *endpoint) {
+    for (unsigned i = 0; options->has_proxy && i < options->proxy.count; i++) {
+        const struct ne_addr *addr = &options->proxy.items[i].addr;
+        if (addr->family != NE_NONE &&
+            (ne_addr_equal(addr, &endpoint->addr4) || ne_addr_equal(addr, &endpoint->addr6)))
+            return true;
+    }
+    return false;
+}
+
+bool ne_model_is_proxy(const struct ne_model *model, const struct ne_endpoint *endpoint) {
+    const struct ne_network *network = ne_model_network(model, endpoint->network);
+    if (network == NULL || !network->proxied)
+        return false;
+    if (names(&network->options, endpoint))
+        return true;
+    for (size_t i = 0; i < model->endpoints.count; i++) {
+        const struct ne_endpoint *other = ne_model_endpoint_at(model, i);
+        if (other->joined && strcmp(other->network, endpoint->network) == 0 &&
+            names(other->options, endpoint))
+            return true;
+    }
+    return false;
 }
 
 static int build(const struct ne_model *model, struct ne_fence *fence, struct ne_error *err) {
@@ -330,6 +411,7 @@ static int build(const struct ne_model *model, struct ne_fence *fence, struct ne
         struct ne_options options = ne_effective_options(network, NULL);
         if (ne_fence_add_bridge(fence, network->bridge, err) < 0 ||
             (network->near && ne_fence_add_near(fence, network->bridge, err) < 0) ||
+            (network->proxied && ne_fence_add_proxied(fence, network->bridge, err) < 0) ||
             add_insides(fence, network, err) < 0 ||
             add_policy(fence, network->id, network, &options, err) < 0)
             return -1;

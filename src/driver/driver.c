@@ -81,7 +81,7 @@ struct ne_port port_of(const struct ne_network *network, const struct ne_endpoin
         .mtu = network->options.has_mtu ? network->options.mtu : 0,
         .addr4 = endpoint->addr4,
         .addr6 = endpoint->addr6,
-        .near = ne_effective_options(network, endpoint).icc,
+        .near = network->proxied || ne_effective_options(network, endpoint).icc,
     };
     ne_port_name(endpoint->id, port.name);
     ne_peer_name(endpoint->id, port.peer);

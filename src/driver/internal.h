@@ -21,9 +21,9 @@ int put_out(struct ne_driver *driver, struct ne_endpoint *endpoint, struct ne_er
 /* ensure_bridge() - Bring @network's bridge into line with it. */
 int ensure_bridge(struct ne_driver *driver, struct ne_network *network, struct ne_error *err);
 
-/* follow_near() - Tell @network's bridge whether members may reach each other, as the last fence
- * says, if it was told otherwise.
- * follow_icc() - Tell the ports of @network whose endpoints the bridge is to answer for.
+/* follow_near() - Tell @network's bridge whether members may reach each other, and its ports
+ * whether a proxy is among them, as the last fence says, if they were told otherwise. follow_icc()
+ * - Tell the ports of @network whose endpoints the bridge is to answer for.
  */
 int follow_near(struct ne_driver *driver, struct ne_network *network, struct ne_error *err);
 int follow_icc(struct ne_driver *driver, const struct ne_network *network, struct ne_error *err);

@@ -18,7 +18,7 @@ static void tell_forwarding(struct ne_driver *driver, const struct ne_network *n
         ne_warn("network %.12s: %s", network->id, err.text);
     else if (!forwards)
         ne_warn("network %.12s: this host does not forward IPv6, so its containers do not reach "
-                "each other by IPv6, with icc as without; to change it: sysctl "
+                "each other by IPv6, by icc or as a proxy; to change it: sysctl "
                 "net.ipv6.conf.all.forwarding=1",
                 network->id);
 }
@@ -32,12 +32,17 @@ int ensure_bridge(struct ne_driver *driver, struct ne_network *network, struct n
 }
 
 int follow_near(struct ne_driver *driver, struct ne_network *network, struct ne_error *err) {
-    if (network->near == network->near_linked)
+    if (network->near != network->near_linked) {
+        if (ensure_bridge(driver, network, err) < 0)
+            return -1;
+        if (network->near)
+            tell_forwarding(driver, network);
+    }
+    if (network->proxied == network->proxied_linked)
         return 0;
-    if (ensure_bridge(driver, network, err) < 0)
+    if (follow_icc(driver, network, err) < 0)
         return -1;
-    if (network->near)
-        tell_forwarding(driver, network);
+    network->proxied_linked = network->proxied;
     return 0;
 }
 

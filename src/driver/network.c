@@ -99,6 +99,8 @@ int check_local(struct ne_driver *driver, const struct ne_network *network,
     for (unsigned i = 0; network->internal && i < options->proxy.count; i++) {
         const struct ne_addr *addr = &options->proxy.items[i].addr;
         bool local;
+        if (ne_is_member_address(network, addr))
+            continue;
         if (is_hosts(driver, network, addr, &local, err) < 0)
             return -1;
         char text[NE_ADDR_TEXT];

@@ -69,7 +69,11 @@ static void tell(const struct ne_driver *driver, const struct ne_link_others *so
         if (lists(rest, other))
             continue;
         const char *to = other->host[0] != '\0' ? " by way of the host's " : "";
-        if (is_new)
+        if (is_new && ne_model_is_proxy(&driver->model, endpoint))
+            ne_info("endpoint %.12s (network %.12s) is its network's proxy, and has its way out by "
+                    "interface %s (%s)%s%s",
+                    endpoint->id, endpoint->network, other->name, other->kind, to, other->host);
+        else if (is_new)
             ne_warn("endpoint %.12s (network %.12s) has another way out: interface %s (%s)%s%s: "
                     "what leaves by it is not enforced; `docker network disconnect` it",
                     endpoint->id, endpoint->network, other->name, other->kind, to, other->host);

@@ -40,8 +40,14 @@ static struct ne_addr last_of(const struct ne_prefix *pool) {
     return addr;
 }
 
+/* is_taken() - By another, or for the member that is to be the proxy. */
 static bool is_taken(const struct ne_model *model, const char *network,
                      const struct ne_addr *addr) {
+    const struct ne_network *owner = ne_model_network(model, network);
+    for (unsigned i = 0; owner != NULL && i < owner->options.proxy.count; i++) {
+        if (ne_addr_equal(&owner->options.proxy.items[i].addr, addr))
+            return true;
+    }
     for (size_t i = 0; i < model->endpoints.count; i++) {
         const struct ne_endpoint *other = ne_model_endpoint_at(model, i);
         if (strcmp(other->network, network) == 0 &&
@@ -60,7 +66,7 @@ static int free_addr(const struct ne_model *model, const char *network,
     if (pool->addr.family == NE_NONE)
         return 0;
     *found = last_of(pool); /* IPv4's broadcast */
-    for (size_t i = 0; i < model->endpoints.count + 2; i++) {
+    for (size_t i = 0; i < model->endpoints.count + NE_PROXY_MAX + 2; i++) {
         step_down(found);
         if (!ne_prefix_contains(pool, found) || ne_addr_equal(found, &first.addr))
             break;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lab import Container, Lab, Network, Scene
@@ -16,6 +16,7 @@ from ways import OPEN, PROXY, PUBLISHED, WAYS, Around, Who
 
 HOST_TCP = (22, 53, 2375, OPEN, PROXY + 1)
 HOST_UDP = (53, 67, 137, 1900, 5353, 5355, OPEN, PROXY)
+MEMBER_PROXY = 3128  # the port of a proxy that is a container of the network
 FIRST = "02:42:66:00:00:01"  # the MAC address of who attacks as process 1
 
 
@@ -75,6 +76,27 @@ class Side:
         self.network.remove()
 
 
+class Proxied(Side):
+    """A side whose proxy is one of its containers: the neighbour that is attacked, on a port of its
+    own, with Docker's bridge as its way out."""
+
+    def __init__(self, lab: Lab, name: str, address: str, *options: str) -> None:
+        super().__init__(lab, name, "-o", f"proxy={address}:{MEMBER_PROXY}", *options)
+        self.same.remove()
+        serve = f"busybox httpd -p {PUBLISHED}; exec busybox httpd -f -p {MEMBER_PROXY}"
+        self.same = lab.engine.start(
+            *("--network", name, "--ip", address, "--cap-add", "NET_ADMIN"),
+            image="attacker",
+            command=["sh", "-c", serve],
+        )
+        lab.engine("network", "connect", "bridge", self.same.id)
+
+    def who(self, container: Container) -> Who:
+        endpoint = container.endpoint(self.network.name if container is self.same else "")
+        address = str(endpoint["IPAddress"])
+        return Who(str(endpoint["MacAddress"]), address, str(endpoint["GlobalIPv6Address"]))
+
+
 class Stage:
     """Two sides (IPv4 alone; both families), another network, Docker's own bridge, listeners."""
 
@@ -94,6 +116,9 @@ class Stage:
         limits = ("rate=1gbit", "conn_rate=100000/s", "quota=100GB", "log=10/s")
         given = [word for option in ("inbound=true", *limits) for word in ("-o", option)]
         self.answering = Side(lab, "answering", "--subnet", "10.78.0.0/24", *given)
+        self.proxied = Proxied(
+            lab, "proxied", "10.79.0.99", "--ipv6", "--subnet", "10.79.0.0/24", "--subnet", "fd79::/64"
+        )
         self.far_network = lab.engine.network("far")
         self.far = lab.engine.start("--network", "far", command=serve)
         self.listeners = Responder(lab.host.netns, tcp=HOST_TCP, udp=HOST_UDP)
@@ -114,11 +139,14 @@ class Stage:
         )
 
     @contextlib.contextmanager
-    def watch(self, side: Side, proxy_in_use: bool = False) -> Iterator[Seen]:
+    def watch(
+        self, side: Side, proxy_in_use: bool = False, attacker: Container | None = None
+    ) -> Iterator[Seen]:
         """Ask every receiver: outside, the host's own stack, each neighbour, the host's tables."""
         scene = Scene(self.lab, side.network, side.plain)
-        sides = (self.near, self.dual, self.answering)
-        neighbours = [*(side.same for side in sides), self.far, self.docker0]
+        sides = (self.near, self.dual, self.answering, self.proxied)
+        neighbours = [*(each.same for each in sides if each.same is not attacker)]
+        neighbours += [self.far, self.docker0] + ([side.plain] if attacker is side.same else [])
         verdict = Seen()
         before = self.tables()
         with scene.watch(neighbours, proxy_in_use) as arrived:
@@ -161,6 +189,19 @@ class Stage:
         assert attempts == len(lines), f"{attempts} of {len(lines)} attempts were made"
         return Row(number, name, mode, Count(attempts, answered, verdict.seen))
 
+    def attack_from_proxy(self, number: int) -> Row:
+        """Have a proxy's container write every frame of a class to the network that it serves. What it
+        sends by its routes goes out by its other network, as it should."""
+        side = self.proxied
+        name, way = WAYS[number]
+        around = replace(self.around(side), same=side.who(side.plain))
+        lines = [line for line in way(side.who(side.same), around) if line.startswith("F ")]
+        with self.watch(side, attacker=side.same) as verdict:
+            out = side.same.exec("attacker", "-", stdin="\n".join(lines) + "\n").out
+        attempts, answered = map(int, out.split())
+        assert attempts == len(lines), f"{attempts} of {len(lines)} attempts were made"
+        return Row(number, name, "the proxy", Count(attempts, answered, verdict.seen))
+
     def as_first(self, network: Network, who: Who, lines: Iterable[str]) -> str:
         """Attack as the first process of a container, with its first instructions."""
         plan = Path(self.lab.folder, f"plan-{who.address}")
@@ -179,4 +220,5 @@ class Stage:
         self.near.remove()
         self.dual.remove()
         self.answering.remove()
+        self.proxied.remove()
         self.far_network.remove()

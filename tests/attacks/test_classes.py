@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab import Lab, Scene
-from stage import Row, Stage
+from lab import Lab, Scene, tcp
+from stage import MEMBER_PROXY, Row, Stage
 from ways import OPEN, WAYS
+
+FROM_ROUTES = (11,)  # classes without a frame of the attacker's own making
 
 
 @pytest.mark.parametrize("mode", Stage.MODES)
@@ -33,6 +35,30 @@ def test_nothing_arrives_from_one_that_may_answer(
 ) -> None:
     """With inbound and every limit: connection tracking sees refused packets there."""
     enter(stage.attack(number, "NET_ADMIN", stage.answering))
+
+
+@pytest.mark.parametrize("mode", Stage.MODES)
+@pytest.mark.parametrize("number", sorted(WAYS))
+def test_nothing_arrives_beside_a_proxy_in_a_container(
+    stage: Stage, enter: Callable[[Row], None], number: int, mode: str
+) -> None:
+    """That container is the neighbour, and has another network: only its one port is reached."""
+    enter(stage.attack(number, mode, stage.proxied))
+
+
+@pytest.mark.parametrize("number", [number for number in sorted(WAYS) if number not in FROM_ROUTES])
+def test_nothing_arrives_from_a_proxy_in_a_container(
+    stage: Stage, enter: Callable[[Row], None], number: int
+) -> None:
+    enter(stage.attack_from_proxy(number))
+
+
+def test_the_proxy_in_a_container_works(stage: Stage) -> None:
+    """After all that."""
+    side = stage.proxied
+    for container in (side.plain, side.admin):
+        attempt = tcp(side.who(side.same).address, MEMBER_PROXY)
+        assert [outcome.reached for outcome in container.probe(attempt)] == [True]
 
 
 @pytest.fixture(params=[0, 1], ids=["nf-call off", "nf-call on"])

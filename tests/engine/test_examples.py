@@ -13,7 +13,7 @@ from lab import Container, Lab, Network, Scene
 from lab.example import Example
 from lab.images import image
 from lab.lab import CACHE
-from lab.outside import PUBLIC, WEB, WEB_NAME
+from lab.outside import PUBLIC, PUBLIC_NAMES, WEB, WEB_NAME
 from lab.packet import TCP
 from lab.process import wait_until
 
@@ -95,6 +95,30 @@ def test_compose(clean: Lab, use: Callable[[str], Example]) -> None:
         direct = example.run("1.1.1.1", check=False)
     assert direct.status != 0 and direct.seconds < 4, str(direct)
     verdict.assert_nothing_arrived()
+
+
+def test_one_file(clean: Lab, use: Callable[[str], Example]) -> None:
+    """With no proxy on the host: of the proxy's container its port is reached, and nothing else."""
+    clean.engine.load("mitmproxy/mitmproxy", image("mitmproxy", CACHE))
+    example = use("one-file")
+    hosts = [f"{name}:{PUBLIC}" for name in PUBLIC_NAMES]  # no name server is outside
+    override = {"services": {"proxy": {"extra_hosts": hosts}}}
+    (example.folder / "docker-compose.override.yml").write_text(json.dumps(override))
+    example.run("up -d")
+    proxy, agent = (
+        Container(clean.engine, example.compose("ps", "-q", service))
+        for service in ("proxy", "agent")
+    )
+    wait_until(lambda: example.run("example.com", check=False).out == PAGE, "mitmdump", 60)
+    shown = clean.engine("logs", proxy.id)
+    assert "GET http://example.com/" in shown.out + shown.err
+    scene = Scene(clean, Network(clean.engine, "one-file_sandbox"), agent)
+    with scene.watch(neighbours=[proxy]) as verdict:
+        direct = example.run("1.1.1.1", check=False)
+    assert direct.status != 0 and direct.seconds < 4, str(direct)
+    verdict.assert_nothing_arrived()
+    example.compose("down")
+    assert clean.engine.out("network", "ls", "-q", "--filter", "name=one-file") == ""
 
 
 def start_database(lab: Lab, example: Example, words: str) -> tuple[Scene, Container]:

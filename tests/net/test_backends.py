@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -73,6 +74,17 @@ ALLOWED = (GATEWAY, "192.0.2.1", OUTSIDE, GATEWAY6, "192.0.2.0/24", "10.0.0.0/8"
 DENIED = (*ALLOWED, *TARGETS, "10.88.0.2/31", "0.0.0.0/0", "[fd00:88::2]/127")
 
 
+# Of the bridge, of a member, of nobody, of somebody beyond the host.
+PROXIES = (
+    "8080",
+    "10.88.0.2:80",
+    "10.88.0.3:8080,[fd00:88::3]:8080",
+    "9,10.88.0.4:80,[fd00:88::2]:53",
+    "10.88.0.9:8080,[fd00:88::9]:8080",
+    f"{OUTSIDE}:80",
+)
+
+
 def random_list(rng: random.Random, targets: tuple[str, ...]) -> str:
     """Destinations of an allow or a deny."""
 
@@ -91,6 +103,8 @@ def random_list(rng: random.Random, targets: tuple[str, ...]) -> str:
 def random_options(rng: random.Random) -> dict[str, str]:
     """A policy with some of everything."""
     options: dict[str, str] = {}
+    if rng.random() < 0.4:
+        options["proxy"] = rng.choice(PROXIES)
     if rng.random() < 0.5:
         options["allow"] = random_list(rng, ALLOWED)
     if rng.random() < 0.5:
@@ -140,6 +154,9 @@ def fire(side: Side, shots: list[Shot]) -> tuple[set[int], set[int]]:
     [shown] = json.loads(side.host.run("ip", "-j", "link", "show", BRIDGE).out)
     here = {shot.sport for shot in shots}
     with contextlib.ExitStack() as stack:
+        # The daemon would mend the ports while packets are on their way.
+        side.daemon.signal(signal.SIGSTOP)
+        stack.callback(side.daemon.signal, signal.SIGCONT)
         for number in side.members:  # the guard drops what is forged; here the rules are asked
             port = f"nv-{number:012x}"
             side.host.run("tc", "qdisc", "del", "dev", port, "clsact", check=False)

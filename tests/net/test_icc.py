@@ -213,7 +213,6 @@ def test_an_allowance_is_no_icc(folder: Path) -> None:
     street = Street(folder, icc="true")
     street.member(2, icc="false", allow=f"{WIDE},{WIDE6},{GATEWAY}:22/tcp")
     street.member(3), street.member(4, icc="false")
-    street.member(5, icc="false", proxy="8080,10.88.0.3:80,10.88.0.4:80")
     assert open_pairs(street) == set()
     # What it says of the bridge's own address holds.
     listener = Listener(street.host, 7000)

@@ -297,15 +297,6 @@ def test_published_ports_are_no_way_round(world: World) -> None:
     there.close()
 
 
-def forget_connections(host: Netns) -> None:
-    """As `conntrack -F`: IPCTNL_MSG_CT_DELETE (2) of NFNL_SUBSYS_CTNETLINK (1), of any family."""
-    with host.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as sock:
-        sock.bind((0, 0))
-        sock.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 1 | 4, 1, 0, 0, 0, 0))
-        answer = sock.recv(1000)
-    assert struct.unpack("=i", answer[16:20])[0] == 0
-
-
 def test_a_revoked_stream_does_not_come_back(world: World) -> None:
     """Even if tracking has forgotten it and the host's own next packet looks like a first one."""
     world.change({"allow": f"{GATEWAY}:7000/tcp", "refuse": "drop"})
@@ -319,7 +310,7 @@ def test_a_revoked_stream_does_not_come_back(world: World) -> None:
     client.send(b"before")
     assert stream.recv(100) == b"before"
     world.change({"allow": ""})
-    forget_connections(world.host)
+    world.host.forget_connections()
     stream.send(b"wake up")  # its way was never closed
     client.settimeout(5)
     assert client.recv(100) == b"wake up"
@@ -337,7 +328,7 @@ def test_a_revoked_stream_does_not_come_back(world: World) -> None:
         world.host.run("nft", f"flush chain {FENCE} filter4-OUT; add rule {rule}")
     else:
         world.host.run("iptables-legacy", "-D", "NETENFORCE-OUT", "2")
-    forget_connections(world.host)
+    world.host.forget_connections()
     stream.send(b"again")
     assert client.recv(100) == b"again"
     stream.setblocking(True)

@@ -40,6 +40,36 @@ static void fence_of(struct ne_fence *fence, size_t count) {
     ne_fence_sort(fence);
 }
 
+/* with_proxy() - The first member of each family is the proxy of all. */
+static void with_proxy(struct ne_fence *fence) {
+    static const char *const pools[] = {"10.88.0.0/16", "fd00::/64"};
+    assert_int_equal(ne_fence_add_proxied(fence, "ne-aaaaaaaaaaaa", &err), 0);
+    for (size_t f = 0; f < FENCE_FAMILIES; f++) {
+        struct ne_addr proxy;
+        assert_true(ne_addr_parse(f == 0 ? "10.88.0.2" : "fd00::2", &proxy));
+        const struct ne_rule to = {.kind = NE_RULE_PROXY,
+                                   .to = ne_prefix_host(&proxy),
+                                   .proto = IPPROTO_TCP,
+                                   .port_low = 3128,
+                                   .port_high = 3128,
+                                   .icmp_type = NE_ICMP_TYPE_ANY,
+                                   .option = "proxy"};
+        struct ne_rule back = {.kind = NE_RULE_BACK,
+                               .proto = IPPROTO_TCP,
+                               .port_high = UINT16_MAX,
+                               .icmp_type = NE_ICMP_TYPE_ANY,
+                               .verdict = NE_REJECT};
+        assert_true(ne_prefix_parse(pools[f], &back.to));
+        assert_int_equal(ne_policy_add_rule(&fence->policies[0], &to, &err), 0);
+        assert_int_equal(ne_policy_add_rule(&fence->policies[0], &back, &err), 0);
+    }
+    /* As a policy has it: before what it says of neighbours. */
+    struct ne_rule *rules = fence->policies[0].rules;
+    const struct ne_rule neighbours = rules[2];
+    rules[2] = rules[3];
+    rules[3] = neighbours;
+}
+
 static struct fence_table compiled(const struct ne_fence *fence) {
     struct fence_table table;
     assert_int_equal(fence_compile(fence, xt_marks_of(1), &table, &err), 0);
@@ -81,10 +111,12 @@ static void all_ways_lead_to_chains(void **state) {
     (void)state;
     struct ne_fence fence;
     fence_of(&fence, 2);
+    with_proxy(&fence);
     fence.inbound = true;
     fence.reaches_beyond = true;
     struct fence_table table = compiled(&fence);
     char name[FENCE_NAME];
+    size_t backs = 0;
     for (size_t i = 0; i < table.chain_count; i++) {
         const struct fence_chain *chain = &table.chains[i];
         assert_true(i == 0 || strcmp(table.chains[i - 1].name, chain->name) < 0);
@@ -99,11 +131,13 @@ static void all_ways_lead_to_chains(void **state) {
     }
     for (size_t i = 0; i < table.element_count; i++) {
         const struct fence_element *element = &table.elements[i];
-        bool member = element->set == FENCE_SET_MEMBERS;
-        assert_int_equal(*fence_target(element, name) != '\0', member);
-        if (member)
+        bool leads = element->set != FENCE_SET_NEARS;
+        backs += element->set == FENCE_SET_BACKS;
+        assert_int_equal(*fence_target(element, name) != '\0', leads);
+        if (leads)
             assert_non_null(chain_of(&table, name));
     }
+    assert_int_equal(backs, fence.member_count);
     static const char *const bases[] = {"prerouting", "input", "forward", "output", "postrouting"};
     for (size_t i = 0; i < COUNT(bases); i++)
         assert_non_null(chain_of(&table, bases[i])->base);
@@ -134,9 +168,10 @@ static void what_a_member_is(void **state) {
 /* Each of these makes other rules or other elements. */
 static void what_differs_is_seen(void **state) {
     (void)state;
-    for (int change = 0; change < 9; change++) {
+    for (int change = 0; change < 12; change++) {
         struct ne_fence fence;
         fence_of(&fence, 2);
+        with_proxy(&fence);
         struct fence_table before = compiled(&fence);
         struct ne_policy *policy = &fence.policies[0];
         switch (change) {
@@ -163,6 +198,15 @@ static void what_differs_is_seen(void **state) {
             break;
         case 8:
             policy->rules[1].verdict = NE_DROP;
+            break;
+        case 9: /* another port of the proxy: the way there and the way back */
+            policy->rules[2].port_low = policy->rules[2].port_high = 3129;
+            break;
+        case 10: /* another address, of a member */
+            policy->rules[2].to = ne_prefix_host(&fence.members[1].addr);
+            break;
+        case 11:
+            policy->rules[2].kind = NE_RULE_PLAIN;
             break;
         default:
             break;

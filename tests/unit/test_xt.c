@@ -194,6 +194,69 @@ static void the_tree_by_destination_is_shallow(void **state) {
     }
 }
 
+/* with_proxy() - The first member is the proxy of all. */
+static void with_proxy(struct ne_fence *fence, enum ne_family family) {
+    const struct ne_rule to = {.kind = NE_RULE_PROXY,
+                               .to = ne_prefix_host(&fence->members[0].addr),
+                               .proto = IPPROTO_TCP,
+                               .port_low = 3128,
+                               .port_high = 3128,
+                               .icmp_type = NE_ICMP_TYPE_ANY,
+                               .option = "proxy"};
+    struct ne_rule back = {.kind = NE_RULE_BACK,
+                           .proto = IPPROTO_TCP,
+                           .port_high = UINT16_MAX,
+                           .icmp_type = NE_ICMP_TYPE_ANY,
+                           .verdict = NE_REJECT};
+    assert_int_equal(ne_fence_add_near(fence, "ne-aaaaaaaaaaaa", &err), 0);
+    assert_int_equal(ne_fence_add_proxied(fence, "ne-aaaaaaaaaaaa", &err), 0);
+    assert_true(ne_prefix_parse(family == NE_V4 ? "10.88.0.0/16" : "fd00::/64", &back.to));
+    assert_int_equal(ne_policy_add_rule(&fence->policies[0], &to, &err), 0);
+    assert_int_equal(ne_policy_add_rule(&fence->policies[0], &back, &err), 0);
+}
+
+/* The way back of a proxy's replies: the tree is shallow, and leads each member to the proxies of
+ * its policy, known by address and port, and so to a mark that no gate takes for PASS. */
+static void a_proxys_replies_are_asked_for(void **state) {
+    (void)state;
+    static const enum ne_family families[] = {NE_V4, NE_V6};
+    for (size_t f = 0; f < COUNT(families); f++) {
+        struct ne_fence fence;
+        struct xt_plan plan;
+        fence_of(&fence, families[f], 1000);
+        with_proxy(&fence, families[f]);
+        assert_int_equal(
+            xt_compile(&fence, families[f], XT_RAW, xt_marks_of(0x20000000), &plan, &err), 0);
+        const struct xt_chain *back = xt_plan_chain(&plan, "NETENFORCE-Baaaaaaaaaaaaaaaa");
+        assert_non_null(back);
+        assert_int_equal(back->count, 1);
+        assert_true(ne_addr_equal(&back->rules[0].from.addr, &fence.members[0].addr));
+        assert_int_equal(back->rules[0].from_port, 3128);
+        assert_string_equal(back->rules[0].chain, "NETENFORCE-REPLY");
+        size_t leaves = 0;
+        for (size_t i = 0; i < plan.count; i++) {
+            assert_true(strlen(plan.chains[i].name) <= 28);
+            assert_true(plan.chains[i].count <= 24);
+            for (size_t k = 0; k < plan.chains[i].count; k++)
+                leaves += strcmp(plan.chains[i].rules[k].chain, back->name) == 0;
+        }
+        assert_int_equal(leaves, fence.member_count);
+        xt_plan_free(&plan);
+
+        /* Its address is nobody's any more: neither way is there. */
+        fence.members[0].addr.bytes[1]--;
+        ne_fence_sort(&fence);
+        assert_int_equal(
+            xt_compile(&fence, families[f], XT_RAW, xt_marks_of(0x20000000), &plan, &err), 0);
+        assert_null(xt_plan_chain(&plan, "NETENFORCE-Baaaaaaaaaaaaaaaa"));
+        const struct xt_chain *policy = xt_plan_chain(&plan, "NETENFORCE-Paaaaaaaaaaaaaaaa");
+        for (size_t k = 0; k < policy->count; k++)
+            assert_int_not_equal(policy->rules[k].port_low, 3128);
+        xt_plan_free(&plan);
+        ne_fence_free(&fence);
+    }
+}
+
 static void gates_do_not_grow(void **state) {
     (void)state;
     static const enum xt_table gates[] = {XT_FILTER, XT_SECURITY, XT_NAT};
@@ -204,6 +267,7 @@ static void gates_do_not_grow(void **state) {
             struct xt_plan plan;
             fence_of(&fence, NE_V4, n == 0 ? 1 : 1000);
             with_icc(&fence, NE_V4);
+            with_proxy(&fence, NE_V4);
             assert_int_equal(
                 xt_compile(&fence, NE_V4, gates[g], xt_marks_of(0x20000000), &plan, &err), 0);
             for (size_t i = 0; i < plan.count; i++)
@@ -318,6 +382,7 @@ int main(void) {
         cmocka_unit_test(the_tree_is_shallow),
         cmocka_unit_test(each_verdict_has_its_mark),
         cmocka_unit_test(the_tree_by_destination_is_shallow),
+        cmocka_unit_test(a_proxys_replies_are_asked_for),
         cmocka_unit_test(gates_do_not_grow),
         cmocka_unit_test(no_bridge_no_rule),
         cmocka_unit_test(entries_are_as_the_kernel_wants_them),

@@ -43,9 +43,19 @@ static void look_at_proxies(const struct cli *cli, json_t *findings, const json_
     free(trial);
 }
 
-/* note_beyond() - Which families the rules of @list, proxies or allowances, lead beyond the host.
- */
-static void note_beyond(const json_t *list, bool proxies, bool needed[2]) {
+/* is_member() - Whether @target lies in a pool of @network: the bridge, or the member that is its
+ * proxy. */
+static bool is_member(const json_t *network, const struct ne_target *target) {
+    const char *key = target->to.addr.family == NE_V6 ? "pool6" : "pool4";
+    const char *text = json_string_value(json_object_get(network, key));
+    struct ne_prefix pool;
+    return text != NULL && ne_prefix_parse(text, &pool) &&
+           ne_prefix_contains(&pool, &target->to.addr);
+}
+
+/* note_beyond() - Which families the rules of @list, proxies or allowances of @network, lead beyond
+ * the host. */
+static void note_beyond(const json_t *network, const json_t *list, bool proxies, bool needed[2]) {
     size_t i;
     const json_t *item;
     json_array_foreach(list, i, item) {
@@ -53,7 +63,7 @@ static void note_beyond(const json_t *list, bool proxies, bool needed[2]) {
         const char *text = json_string_value(item);
         bool read =
             proxies ? proxy_read(item, &target) : text != NULL && ne_target_parse(text, &target);
-        if (read && target_is_beyond(&target))
+        if (read && !(proxies && is_member(network, &target)) && target_is_beyond(&target))
             needed[target.to.addr.family == NE_V6] = true;
     }
 }
@@ -78,8 +88,8 @@ static void look_at_forwarding(json_t *findings, const json_t *network) {
     char label[NETWORK_LABEL_SIZE];
     (void)network_label(text_of(network, "id"), label);
     const json_t *policy = json_object_get(network, "policy");
-    note_beyond(json_object_get(policy, "proxy"), true, needed);
-    note_beyond(json_object_get(policy, "allow"), false, needed);
+    note_beyond(network, json_object_get(policy, "proxy"), true, needed);
+    note_beyond(network, json_object_get(policy, "allow"), false, needed);
     for (size_t i = 0; i < 2; i++) {
         if (needed[i] && is_on(switches[i].path))
             finding(findings, LEVEL_GOOD, "forwarding", NULL,
@@ -117,6 +127,13 @@ void look_at_endpoints(const struct cli *cli, json_t *findings, const json_t *st
     const json_t *endpoint;
     json_array_foreach(json_object_get(status, "multi_homed"), i, endpoint) {
         const json_t *other = json_array_get(json_object_get(endpoint, "interfaces"), 0);
+        if (strcmp(text_of(endpoint, "role"), "proxy") == 0) {
+            finding(findings, LEVEL_GOOD, "ways_out", NULL,
+                    "endpoint %.12s: its container is the network's proxy, and has its way out, "
+                    "%s (%s)",
+                    text_of(endpoint, "endpoint"), text_of(other, "name"), text_of(other, "kind"));
+            continue;
+        }
         finding(findings, LEVEL_LOOK, "ways_out",
                 "docker network disconnect the other network, if that is not wanted",
                 "endpoint %.12s: its container has another way out, %s (%s), which is not enforced",

@@ -19,13 +19,23 @@ struct compiler {
     struct ne_error *err;
 };
 
-void policy_chain_name(const struct ne_policy *policy, char name[static CHAIN_SIZE]) {
-    /* Once for each member: snprintf() would be a tenth of a commit's time among a thousand. */
-    static const char prefix[] = CHAIN_PREFIX "-P";
+/* name_of() - Once for each member: snprintf() would be a tenth of a commit's time among a
+ * thousand. */
+static void name_of(const struct ne_policy *policy, char kind, char name[static CHAIN_SIZE]) {
+    static const char prefix[] = CHAIN_PREFIX "-";
     size_t length = strnlen(policy->id, POLICY_CHARACTERS);
     memcpy(name, prefix, sizeof(prefix) - 1);
-    memcpy(name + sizeof(prefix) - 1, policy->id, length);
-    name[sizeof(prefix) - 1 + length] = '\0';
+    name[sizeof(prefix) - 1] = kind;
+    memcpy(name + sizeof(prefix), policy->id, length);
+    name[sizeof(prefix) + length] = '\0';
+}
+
+void policy_chain_name(const struct ne_policy *policy, char name[static CHAIN_SIZE]) {
+    name_of(policy, 'P', name);
+}
+
+void back_chain_name(const struct ne_policy *policy, char name[static CHAIN_SIZE]) {
+    name_of(policy, 'B', name);
 }
 
 static struct xt_rule empty_rule(enum xt_action action) {
@@ -103,7 +113,7 @@ static int add_verdict_chains(struct compiler *c) {
         return -1;
     if (add_verdict_chain(c, DROP_CHAIN, marks->refused | marks->note, false) < 0)
         return -1;
-    if (!c->fence->inbound)
+    if (!ne_fence_answers(c->fence))
         return 0;
     if (add_verdict_chain(c, REPLY_CHAIN, marks->mask, true) < 0)
         return -1;
@@ -150,6 +160,10 @@ static int add_policy_rule(struct compiler *c, size_t chain, const struct ne_pol
                            const struct ne_rule *wanted) {
     if (wanted->kind == NE_RULE_NEIGHBOUR)
         return add_neighbour_rule(c, chain, wanted);
+    if (wanted->kind == NE_RULE_BACK)
+        return back_add_question(c->plan, chain, policy, &wanted->to, c->marks, c->err);
+    if (wanted->kind == NE_RULE_PROXY && !ne_fence_reaches(c->fence, policy, wanted))
+        return 0;
     struct xt_rule rule =
         wanted->option == NULL
             ? otherwise_rule(policy, wanted->verdict)
@@ -203,7 +217,8 @@ static int add_neighbours(struct compiler *c, size_t first, size_t end) {
         if (c->fence->members[i].icc)
             members[count++] = c->fence->members[i];
     }
-    const struct tree tree = {.plan = c->plan, .members = members, .err = c->err};
+    const struct tree tree = {
+        .kind = TREE_NEAR, .plan = c->plan, .members = members, .err = c->err};
     int result = add_chain(c, NEAR_CHAIN, false, &root);
     if (result == 0)
         result = tree_build(&tree, root, 0, count);
@@ -230,7 +245,7 @@ static int compile_judge(struct compiler *c) {
         if (add_policy(c, &c->fence->policies[i]) < 0)
             return -1;
     }
-    return 0;
+    return first < end ? back_add_chains(c->plan, c->fence, c->family, c->err) : 0;
 }
 
 static int compile_raw(struct compiler *c) {
@@ -242,9 +257,12 @@ static int compile_raw(struct compiler *c) {
     if (c->fence->bridge_count == 0)
         return 0;
     members_of(c, &first, &end);
-    if (add_neighbours(c, first, end) < 0 || add_chain(c, ROOT_CHAIN, false, &root) < 0)
+    if (add_neighbours(c, first, end) < 0 ||
+        back_add_tree(c->plan, c->fence, first, end, c->err) < 0 ||
+        add_chain(c, ROOT_CHAIN, false, &root) < 0)
         return -1;
-    const struct tree tree = {.plan = c->plan,
+    const struct tree tree = {.kind = TREE_FROM,
+                              .plan = c->plan,
                               .members = c->fence->members,
                               .policies = c->fence->policies,
                               .err = c->err};
@@ -367,7 +385,9 @@ static int compile_filter(struct compiler *c) {
     struct xt_rule silent = empty_rule(DO_DROP);
     silent.mark_mask = c->marks.refused | c->marks.note;
     silent.mark_value = c->marks.refused | c->marks.note;
-    if (add_near(c, into, DO_ACCEPT) < 0 ||
+    if (back_add_marks(c->plan, into, c->fence, c->marks, c->err) < 0 ||
+        add_near(c, into, DO_ACCEPT) < 0 ||
+        back_add_gate(c->plan, into, c->fence, c->marks, DO_ACCEPT, c->err) < 0 ||
         (c->fence->reaches_beyond && add_rule(c, into, &replies) < 0))
         return -1;
     return add_rule(c, into, &unjudged) < 0 || add_rule(c, into, &silent) < 0
@@ -391,12 +411,14 @@ static int compile_security(struct compiler *c) {
         jump_for_bridges(c, forward, false, ROOT_CHAIN) < 0 ||
         jump_for_bridges(c, forward, true, INTO_CHAIN) < 0 ||
         add_chain(c, ROOT_CHAIN, false, &gate) < 0 || add_rule(c, gate, &pass) < 0 ||
+        back_add_gate(c->plan, gate, c->fence, c->marks, DO_RETURN, c->err) < 0 ||
         plan_end_with(c->plan, gate, DO_DROP, c->err) < 0 || add_host_chain(c, DO_RETURN) < 0)
         return -1;
 
     struct xt_rule replies = empty_rule(DO_RETURN);
     replies.replies = true;
     if (add_chain(c, INTO_CHAIN, false, &into) < 0 || add_near(c, into, DO_RETURN) < 0 ||
+        back_add_gate(c->plan, into, c->fence, c->marks, DO_RETURN, c->err) < 0 ||
         (c->fence->reaches_beyond && add_rule(c, into, &replies) < 0))
         return -1;
     return plan_end_with(c->plan, into, DO_DROP, c->err);

@@ -125,6 +125,13 @@ static void put_syn(struct encoded *entry) {
     tcp->flg_cmp = TH_SYN;
 }
 
+static void put_from_port(const struct xt_rule *rule, struct encoded *entry) {
+    struct xt_tcp *tcp = add_match(entry, "tcp", 0, sizeof(*tcp));
+    tcp->spts[0] = rule->from_port;
+    tcp->spts[1] = rule->from_port;
+    tcp->dpts[1] = UINT16_MAX;
+}
+
 static void put_state(const struct xt_rule *rule, struct encoded *entry) {
     struct xt_conntrack_mtinfo3 *state = add_match(entry, "conntrack", 3, sizeof(*state));
     state->match_flags = XT_CONNTRACK_STATE;
@@ -155,6 +162,8 @@ static void put_matches(const struct xt_rule *rule, struct encoded *entry) {
         put_ports(rule, entry);
     if (rule->syn)
         put_syn(entry);
+    if (rule->from_port != 0)
+        put_from_port(rule, entry);
     if (rule->icmp_type != NE_ICMP_TYPE_ANY)
         put_icmp(rule, entry);
     if (rule->mac_given) {

@@ -11,7 +11,8 @@
  *     PASS, NOTE      passes only because the policy audits
  *     REFUSED         refused, and the (verified) sender is to be told
  *     REFUSED, NOTE   refused, and the (verified) sender is not to be told
- *     PASS, REFUSED   refused, and told, unless it is a reply to a connection that the host opened
+ *     PASS, REFUSED   refused, and told, unless it is a reply to a connection that the host opened,
+ *                     or that a neighbour opened to its proxy
  *     all three       the same, and not told
  *     none            not judged, or forged: nobody is to be told
  *
@@ -69,6 +70,15 @@
  *
  * What is no reply is refused before tracking keeps it, so it fills no table.
  *
+ * A proxy that is a member itself (proxied) is reached as a neighbour is: its address and port are
+ * marked PASS, and go back into the bridge. Its replies are marked PASS and REFUSED as those to the
+ * host are. FORWARD asks the same of them before its gates, in both tables: a known connection,
+ * against its direction, with the NOTE bit, which filter's FORWARD sets with the SYN of what is
+ * marked PASS and goes back into the bridge. Who may be answered is asked of each packet, by a
+ * third tree, NETENFORCE-BACK: by the destination, it leads to what the policy there says of
+ * proxies (NETENFORCE-B and its id), which knows the proxy by its address and port. So a connection
+ * ends in both directions when the policy that let it pass is changed.
+ *
  * Tables are committed one by one. The gates change before the judge, so that nothing gets a bit
  * that no gate asks for, and the judge goes before the gates when the last bridge does. One thing
  * no order can mend: if the bits are others than last time, the old judge's REFUSED may
@@ -106,7 +116,8 @@ struct xt_rule {
     bool ports;    /* with TCP and UDP: look at the destination port */
     uint16_t port_low;
     uint16_t port_high;
-    int16_t icmp_type; /* with ICMP and ICMPv6, or NE_ICMP_TYPE_ANY */
+    uint16_t from_port; /* with TCP: the source port; 0: any */
+    int16_t icmp_type;  /* with ICMP and ICMPv6, or NE_ICMP_TYPE_ANY */
     bool mac_given;
     struct ne_mac mac;
     uint32_t mark_mask; /* 0: do not look at the mark */
@@ -148,7 +159,7 @@ struct xt_marks {
 /* xt_marks_of() - From the bit that the settings name: it and the next two. */
 struct xt_marks xt_marks_of(uint32_t bit);
 
-/* XT_JUDGE is none of the kernel's: raw without its two trees, for who dispatches otherwise
+/* XT_JUDGE is none of the kernel's: raw without its trees, for who dispatches otherwise
  * (nftables/fence.h). */
 enum xt_table { XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT, XT_JUDGE };
 
@@ -167,8 +178,8 @@ void xt_plan_free(struct xt_plan *plan);
 /* xt_plan_chain() - The chain called @name, or NULL. */
 const struct xt_chain *xt_plan_chain(const struct xt_plan *plan, const char *name);
 
-/* The builder, shared by compile.c and tree.c. Chains are named by position: adding one moves the
- * array. */
+/* The builder, shared by compile.c, back.c and tree.c. Chains are named by position: adding one
+ * moves the array. */
 int plan_add_chain(struct xt_plan *plan, const char *name, bool builtin, size_t *position,
                    struct ne_error *err);
 int plan_add_rule(struct xt_plan *plan, size_t chain, const struct xt_rule *rule,
@@ -176,13 +187,18 @@ int plan_add_rule(struct xt_plan *plan, size_t chain, const struct xt_rule *rule
 int plan_end_with(struct xt_plan *plan, size_t chain, enum xt_action action, struct ne_error *err);
 
 /* A dispatch by address over members of one family, sorted. */
+enum tree_kind {
+    TREE_FROM, /* by the source: a member leads to its policy, who is none of them is dropped */
+    TREE_NEAR, /* by the destination: a member leads to PASS, and what is for none of them back to
+                * where the root was jumped to from */
+    TREE_BACK, /* by the destination: a member leads to what its policy says of proxies */
+};
+
 struct tree {
+    enum tree_kind kind;
     struct xt_plan *plan;
     const struct ne_member *members;
-    /* By the source address: a member leads to its policy, who is none of them is dropped. NULL: by
-     * the destination: a member leads to PASS, and what is for none of them back to where the
-     * root was jumped to from. */
-    const struct ne_policy *policies;
+    const struct ne_policy *policies; /* but for TREE_NEAR */
     struct ne_error *err;
 };
 
@@ -193,8 +209,9 @@ int tree_build(const struct tree *tree, size_t root, size_t first, size_t end);
  * tables the gate. */
 #define ROOT_CHAIN CHAIN_PREFIX
 
-/* The root of the tree by destination. */
+/* The roots of the trees by destination. */
 #define NEAR_CHAIN CHAIN_PREFIX "-NEAR"
+#define BACK_CHAIN CHAIN_PREFIX "-BACK"
 
 /* Where the judge writes its verdicts. */
 #define PASS_CHAIN   CHAIN_PREFIX "-PASS"
@@ -211,5 +228,30 @@ int tree_build(const struct tree *tree, size_t root, size_t first, size_t end);
 
 /* policy_chain_name() - "NETENFORCE-P" and the first characters of the policy's id. */
 void policy_chain_name(const struct ne_policy *policy, char name[static CHAIN_SIZE]);
+
+/* back_chain_name() - The same, "NETENFORCE-B": which proxies may answer whoever is under it. */
+void back_chain_name(const struct ne_policy *policy, char name[static CHAIN_SIZE]);
+
+/* Proxies that are members (back.c).
+ *
+ * back_is_for() - Whether @member may reach any.
+ * back_add_chains() - The chains "NETENFORCE-B..." of @family.
+ * back_add_tree() - The tree over those of @fence's members from @first to @end who may reach one.
+ * back_add_question() - In a @policy's @chain: ask whether what is for @pool may be a proxy's
+ * reply, and end here if so. back_add_gate() - What goes from a bridge back into it is let pass
+ * with @action if it is a reply. back_add_marks() - Connections that are opened to a proxy bear a
+ * mark.
+ */
+bool back_is_for(const struct ne_fence *fence, const struct ne_member *member);
+int back_add_chains(struct xt_plan *plan, const struct ne_fence *fence, enum ne_family family,
+                    struct ne_error *err);
+int back_add_tree(struct xt_plan *plan, const struct ne_fence *fence, size_t first, size_t end,
+                  struct ne_error *err);
+int back_add_question(struct xt_plan *plan, size_t chain, const struct ne_policy *policy,
+                      const struct ne_prefix *pool, struct xt_marks marks, struct ne_error *err);
+int back_add_gate(struct xt_plan *plan, size_t chain, const struct ne_fence *fence,
+                  struct xt_marks marks, enum xt_action action, struct ne_error *err);
+int back_add_marks(struct xt_plan *plan, size_t chain, const struct ne_fence *fence,
+                   struct xt_marks marks, struct ne_error *err);
 
 #endif

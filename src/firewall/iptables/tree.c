@@ -24,7 +24,8 @@ static unsigned common_bits(const struct ne_addr *a, const struct ne_addr *b) {
  */
 static void node_name(const struct tree *tree, const struct ne_prefix *prefix,
                       char name[static CHAIN_SIZE]) {
-    const char *kind = tree->policies != NULL ? "" : "D";
+    static const char *const kinds[] = {[TREE_FROM] = "", [TREE_NEAR] = "D", [TREE_BACK] = "R"};
+    const char *kind = kinds[tree->kind];
     const uint8_t *b = prefix->addr.bytes;
     if (prefix->addr.family == NE_V4) {
         (void)snprintf(name, CHAIN_SIZE, CHAIN_PREFIX "-%s%02x%02x%02x%02x-%u", kind, b[0], b[1],
@@ -41,7 +42,7 @@ static void node_name(const struct tree *tree, const struct ne_prefix *prefix,
 /* rule_for() - Go on elsewhere with what is from @prefix, or for it. */
 static struct xt_rule rule_for(const struct tree *tree, const struct ne_prefix *prefix) {
     struct xt_rule rule = {.icmp_type = NE_ICMP_TYPE_ANY, .action = DO_GOTO};
-    if (tree->policies != NULL)
+    if (tree->kind == TREE_FROM)
         rule.from = *prefix;
     else
         rule.to = *prefix;
@@ -53,8 +54,10 @@ static int add_leaf(const struct tree *tree, size_t chain, const struct ne_membe
     const struct ne_prefix host = ne_prefix_host(&member->addr);
     struct xt_rule rule = rule_for(tree, &host);
     memcpy(rule.in, member->bridge, sizeof(rule.in));
-    if (tree->policies == NULL) {
+    if (tree->kind == TREE_NEAR) {
         memcpy(rule.chain, PASS_CHAIN, sizeof(PASS_CHAIN));
+    } else if (tree->kind == TREE_BACK) {
+        back_chain_name(&tree->policies[member->policy], rule.chain);
     } else {
         rule.mac_given = true;
         rule.mac = member->mac;
@@ -74,7 +77,7 @@ static int add_branch(const struct tree *tree, size_t chain, const struct ne_pre
 }
 
 static int end_node(const struct tree *tree, size_t chain) {
-    return tree->policies == NULL ? 0 : plan_end_with(tree->plan, chain, DO_DROP, tree->err);
+    return tree->kind != TREE_FROM ? 0 : plan_end_with(tree->plan, chain, DO_DROP, tree->err);
 }
 
 /* Depth is bounded by the address: 8 levels for IPv4, 32 for IPv6. */

@@ -39,6 +39,9 @@ static uint64_t content_of(const struct ne_fence *fence) {
     }
     for (size_t i = 0; i < fence->near_count; i++)
         hash = hash_more(hash, fence->near[i], sizeof(fence->near[i]));
+    hash = hash_text(hash, "proxied");
+    for (size_t i = 0; i < fence->proxied_count; i++)
+        hash = hash_more(hash, fence->proxied[i], sizeof(fence->proxied[i]));
     return hash;
 }
 

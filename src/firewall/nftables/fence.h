@@ -15,6 +15,8 @@
  *
  *     members4  interface . source address . source MAC address : goto the policy's chain
  *     near4     interface . destination address, of members with icc
+ *     back4     interface . destination address, of members who may reach a proxy that is a member:
+ *               goto the chain of the proxies that their policy names
  *
  * and the same for IPv6. Who is no member is dropped.
  *
@@ -52,6 +54,7 @@ enum fence_kind {
     FENCE_RULES,    /* rules of a plan */
     FENCE_DISPATCH, /* who is no member is dropped */
     FENCE_NEAR,     /* neighbours: passed */
+    FENCE_BACK,     /* neighbours: asked which proxies may answer them */
 };
 
 struct fence_chain {
@@ -68,7 +71,7 @@ struct fence_chain {
     uint64_t digest;        /* of what it is to hold */
 };
 
-enum fence_set { FENCE_SET_MEMBERS, FENCE_SET_NEARS, FENCE_SETS };
+enum fence_set { FENCE_SET_MEMBERS, FENCE_SET_NEARS, FENCE_SET_BACKS, FENCE_SETS };
 
 #define FENCE_KEY_MAX 40 /* interface, IPv6 address, MAC address, each filled up to four bytes */
 
@@ -76,7 +79,7 @@ struct fence_element {
     uint8_t set;    /* enum fence_set */
     uint8_t family; /* 0 or 1 */
     uint8_t key[FENCE_KEY_MAX];
-    char policy[POLICY_CHARACTERS]; /* of a member: filled up with zeros */
+    char policy[POLICY_CHARACTERS]; /* of what leads to one: filled up with zeros */
 };
 
 /* What the table is to hold. */
@@ -111,7 +114,7 @@ const char *fence_set_name(enum fence_set set, size_t family, char out[static FE
 const char *fence_chain_name(enum xt_table table, size_t family, const char *planned,
                              char out[static FENCE_NAME]);
 
-/* fence_target() - Where a member leads to; "" for what is in a set. */
+/* fence_target() - Where an element of a map leads to; "" for what is in a set. */
 const char *fence_target(const struct fence_element *element, char out[static FENCE_NAME]);
 
 /* fence_digest_element() - What tells contents apart, in any order: a sum of these. @target is as

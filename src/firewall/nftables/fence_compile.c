@@ -41,7 +41,7 @@ const char *fence_chain_name(enum xt_table table, size_t family, const char *pla
 }
 
 const char *fence_set_name(enum fence_set set, size_t family, char out[static FENCE_NAME]) {
-    static const char *const names[FENCE_SETS] = {"members", "near"};
+    static const char *const names[FENCE_SETS] = {"members", "near", "back"};
     (void)snprintf(out, FENCE_NAME, "%s%c", names[set], family == 0 ? '4' : '6');
     return out;
 }
@@ -53,10 +53,10 @@ size_t fence_key_size(enum fence_set set, size_t family) {
 const char *fence_target(const struct fence_element *element, char out[static FENCE_NAME]) {
     char planned[CHAIN_SIZE];
     out[0] = '\0';
-    if (element->set != FENCE_SET_MEMBERS)
+    if (element->set == FENCE_SET_NEARS)
         return out;
-    (void)snprintf(planned, sizeof(planned), CHAIN_PREFIX "-P%.*s", POLICY_CHARACTERS,
-                   element->policy);
+    (void)snprintf(planned, sizeof(planned), CHAIN_PREFIX "-%c%.*s",
+                   element->set == FENCE_SET_BACKS ? 'B' : 'P', POLICY_CHARACTERS, element->policy);
     return fence_chain_name(XT_JUDGE, element->family, planned, out);
 }
 
@@ -98,12 +98,14 @@ static uint64_t hash_prefix(uint64_t hash, const struct ne_prefix *prefix) {
 static uint64_t hash_rule(uint64_t hash, const struct xt_rule *rule) {
     hash = hash_text(hash, rule->in);
     hash = hash_text(hash, rule->out);
+    hash = hash_prefix(hash, &rule->from);
     hash = hash_prefix(hash, &rule->to);
     const uint32_t fields[] = {
         rule->proto,
         rule->ports,
         (uint32_t)rule->port_low << 16 | rule->port_high,
         (uint32_t)rule->icmp_type,
+        rule->from_port,
         rule->mark_mask,
         rule->mark_value,
         (uint32_t)rule->mark_inverted << 4 | (uint32_t)rule->syn << 3 |
@@ -200,7 +202,8 @@ static int add_chains(struct fence_table *table, const struct ne_fence *fence,
     }
     for (size_t f = 0; f < FENCE_FAMILIES; f++) {
         if (add_lookup(table, f, ROOT_CHAIN, FENCE_DISPATCH, err) < 0 ||
-            (fence->near_count > 0 && add_lookup(table, f, NEAR_CHAIN, FENCE_NEAR, err) < 0))
+            (fence->near_count > 0 && add_lookup(table, f, NEAR_CHAIN, FENCE_NEAR, err) < 0) ||
+            (fence->proxied_count > 0 && add_lookup(table, f, BACK_CHAIN, FENCE_BACK, err) < 0))
             return -1;
     }
     return 0;
@@ -240,15 +243,20 @@ static void add_member(struct fence_table *table, const struct ne_fence *fence,
     memcpy(element->key + INTERFACE + address, member->mac.bytes, sizeof(member->mac.bytes));
     const char *policy = fence->policies[member->policy].id;
     memcpy(element->policy, policy, strnlen(policy, POLICY_CHARACTERS));
-    if (!member->icc || fence->near_count == 0)
-        return;
-    struct fence_element *near = next_element(table, FENCE_SET_NEARS, family);
-    memcpy(near->key, element->key, INTERFACE + address);
+    if (member->icc && fence->near_count > 0) {
+        struct fence_element *near = next_element(table, FENCE_SET_NEARS, family);
+        memcpy(near->key, element->key, INTERFACE + address);
+    }
+    if (back_is_for(fence, member)) {
+        struct fence_element *back = next_element(table, FENCE_SET_BACKS, family);
+        memcpy(back->key, element->key, INTERFACE + address);
+        memcpy(back->policy, element->policy, sizeof(back->policy));
+    }
 }
 
 static int add_elements(struct fence_table *table, const struct ne_fence *fence,
                         struct ne_error *err) {
-    size_t most = fence->member_count * 2;
+    size_t most = fence->member_count * FENCE_SETS;
     table->elements = calloc(most + 1, sizeof(*table->elements));
     if (table->elements == NULL)
         return ne_fail(err, NE_NO_MEMORY, "no memory for %zu elements", most);

@@ -16,6 +16,11 @@
 #define ELEMENT_SIZE      512 /* the longest message about one takes less than 200 bytes */
 #define MESSAGES_OF_TABLE 16  /* the table itself, its sets */
 
+/* is_map() - Whether its elements lead to chains. */
+static bool is_map(enum fence_set set) {
+    return set != FENCE_SET_NEARS;
+}
+
 static uint32_t key_type(enum fence_set set, size_t family) {
     uint32_t near = JOIN_TYPES(TYPE_NAME, TYPE_ADDR(family));
     return set == FENCE_SET_MEMBERS ? JOIN_TYPES(near, TYPE_MAC) : near;
@@ -30,14 +35,14 @@ static void put_set(struct writer *w, enum fence_set set, size_t family) {
     mnl_attr_put_u32(message, NFTA_SET_KEY_LEN, htonl((uint32_t)fence_key_size(set, family)));
     mnl_attr_put_u32(message, NFTA_SET_ID,
                      htonl((uint32_t)((size_t)set * FENCE_FAMILIES + family + 1)));
-    if (set == FENCE_SET_MEMBERS) {
+    if (is_map(set)) {
         mnl_attr_put_u32(message, NFTA_SET_FLAGS, htonl(NFT_SET_MAP));
         mnl_attr_put_u32(message, NFTA_SET_DATA_TYPE, htonl(NFT_DATA_VERDICT));
     }
     nft_batch_next(w->batch);
 }
 
-/* put_target() - The chain of a member's policy. */
+/* put_target() - The chain that an element leads to. */
 static void put_target(struct nlmsghdr *message, const struct fence_element *element) {
     char target[FENCE_NAME];
     struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
@@ -60,7 +65,7 @@ static void put_element(struct writer *w, const struct fence_element *element, u
     struct nlattr *key = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
     mnl_attr_put(message, NFTA_DATA_VALUE, fence_key_size(set, element->family), element->key);
     mnl_attr_nest_end(message, key);
-    if (comes && set == FENCE_SET_MEMBERS)
+    if (comes && is_map(set))
         put_target(message, element);
     mnl_attr_nest_end(message, one);
     mnl_attr_nest_end(message, list);

@@ -10,6 +10,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #define TCP_FLAGS_OFFSET 13
+#define SPORT_OFFSET     0
 #define DPORT_OFFSET     2
 #define MAC_OFFSET       6 /* of the source, in the link's header */
 #define MAC_SIZE         6
@@ -47,6 +48,15 @@ static void match_ports(struct writer *w, struct nftnl_rule *rule, const struct 
     rule_compare(w, rule, NFT_CMP_LTE, &high, sizeof(high));
 }
 
+static void match_from_port(struct writer *w, struct nftnl_rule *rule,
+                            const struct xt_rule *planned) {
+    const uint16_t port = htons(planned->from_port);
+    if (port == 0)
+        return;
+    rule_load_bytes(w, rule, NFT_PAYLOAD_TRANSPORT_HEADER, SPORT_OFFSET, sizeof(port));
+    rule_compare(w, rule, NFT_CMP_EQ, &port, sizeof(port));
+}
+
 static void match_tracking(struct writer *w, struct nftnl_rule *rule,
                            const struct xt_rule *planned) {
     if (planned->answers)
@@ -61,12 +71,15 @@ static void match(struct writer *w, struct nftnl_rule *rule, const struct family
                   const struct xt_rule *planned) {
     match_interface(w, rule, NFT_META_IIFNAME, planned->in);
     match_interface(w, rule, NFT_META_OIFNAME, planned->out);
+    if (planned->from.addr.family != NE_NONE && planned->from.len > 0)
+        rule_match_prefix(w, rule, family->source, &planned->from);
     if (planned->to.addr.family != NE_NONE && planned->to.len > 0)
         rule_match_prefix(w, rule, family->destination, &planned->to);
     if (planned->proto != 0)
         rule_match_meta_byte(w, rule, NFT_META_L4PROTO, planned->proto);
     if (planned->ports)
         match_ports(w, rule, planned);
+    match_from_port(w, rule, planned);
     if (planned->syn)
         rule_match_byte(w, rule, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET,
                         TH_FIN | TH_SYN | TH_RST | TH_ACK, NFT_CMP_EQ, TH_SYN);
@@ -133,14 +146,28 @@ static void put_dispatch(struct writer *w, const char *chain, size_t number) {
     rule_end_with(w, rule_begin(w, chain), NF_DROP);
 }
 
-/* put_near() - What is for a neighbour on the same bridge is passed. */
-static void put_near(struct writer *w, const char *chain, size_t number) {
+/* begin_neighbour() - A rule that asks for the bridge and the destination. */
+static struct nftnl_rule *begin_neighbour(struct writer *w, const char *chain, size_t number) {
     const struct family *family = &families[number];
-    char name[FENCE_NAME];
     struct nftnl_rule *rule = rule_begin(w, chain);
     rule_key_meta(w, rule, 0, NFT_META_IIFNAME);
     rule_key_bytes(w, rule, NE_IFNAME_SIZE, NFT_PAYLOAD_NETWORK_HEADER, family->destination,
                    family->size);
+    return rule;
+}
+
+/* put_back() - For a neighbour on the same bridge: which proxies may answer it? */
+static void put_back(struct writer *w, const char *chain, size_t number) {
+    char name[FENCE_NAME];
+    struct nftnl_rule *rule = begin_neighbour(w, chain, number);
+    rule_by_verdict(w, rule, fence_set_name(FENCE_SET_BACKS, number, name));
+    rule_end(w, rule);
+}
+
+/* put_near() - What is for a neighbour on the same bridge is passed. */
+static void put_near(struct writer *w, const char *chain, size_t number) {
+    char name[FENCE_NAME];
+    struct nftnl_rule *rule = begin_neighbour(w, chain, number);
     rule_in_set(w, rule, fence_set_name(FENCE_SET_NEARS, number, name));
     rule_end_goto(w, rule, fence_chain_name(XT_JUDGE, number, PASS_CHAIN, name));
 }
@@ -151,6 +178,8 @@ void fence_put_rules(struct writer *w, const struct fence_chain *chain) {
         put_dispatch(w, chain->name, number);
     if (chain->kind == FENCE_NEAR)
         put_near(w, chain->name, number);
+    if (chain->kind == FENCE_BACK)
+        put_back(w, chain->name, number);
     for (size_t f = 0; f < FENCE_FAMILIES; f++) {
         for (size_t i = 0; i < chain->part[f].count; i++) {
             const struct xt_rule *planned = &chain->part[f].rules[i];

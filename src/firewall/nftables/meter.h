@@ -22,7 +22,8 @@
  *     audited  count, log, then as within
  *     over     count, log, refuse from now on: the mark is changed, and the gates answer
  *     new      beyond conn_rate: goto beyond, which counts, logs and refuses in the same way;
- *              with inbound, what is no reply: goto unasked, which counts and logs
+ *              what may be a reply (inbound, a proxy that is a member) and is none: goto unasked,
+ *              which counts and logs
  *     into     count, log; the gate refuses
  *     passed   count here, not within, where any of the chains above may refuse what was passed
  *     to       beyond the rate or the quota: goto late (count, drop). Not for the answers

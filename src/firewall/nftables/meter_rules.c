@@ -72,7 +72,7 @@ static bool has_usual_name(const char *bridge) {
 
 uint64_t meter_shape_digest(const struct meter_shape *shape) {
     const bool flags[] = {shape->rate, shape->conn_rate, shape->quota, shape->fence->reaches_beyond,
-                          shape->fence->inbound};
+                          ne_fence_answers(shape->fence)};
     uint64_t hash = hash_more(HASH_START, flags, sizeof(flags));
     for (size_t i = 0; i < shape->fence->bridge_count; i++) {
         const char *bridge = shape->fence->bridges[i];
@@ -183,7 +183,7 @@ static void put_accept_neighbours(const struct place *p, const char *chain) {
 
 /* is_refused_late() - Whether what the judge passed may be refused behind it. */
 static bool is_refused_late(const struct meter_shape *shape) {
-    return shape->conn_rate || shape->fence->inbound || shape->fence->reaches_beyond;
+    return shape->conn_rate || ne_fence_answers(shape->fence) || shape->fence->reaches_beyond;
 }
 
 /* put_within() - What the judge passed: within its limits, it is counted. */
@@ -265,7 +265,7 @@ static void put_unasked(const struct place *p) {
 
 /* put_first() - What the judge has not passed is not tracked, and so new to nobody. */
 static void put_first(const struct place *p) {
-    if (p->shape->fence->inbound)
+    if (ne_fence_answers(p->shape->fence))
         put_unasked(p);
     if (!p->shape->conn_rate)
         return;
@@ -325,7 +325,7 @@ static void put_near(const struct place *p, const char *bridge) {
  * chain, even without a rule: asked for only where a policy needs it. */
 static bool is_used(const struct meter_shape *shape, const char *next) {
     if (strcmp(next, "first") == 0)
-        return shape->conn_rate || shape->fence->inbound;
+        return shape->conn_rate || ne_fence_answers(shape->fence);
     if (strcmp(next, "into") == 0)
         return shape->fence->reaches_beyond;
     if (strcmp(next, "passed") == 0)

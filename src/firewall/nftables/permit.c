@@ -39,7 +39,7 @@ static bool is_wanted(const struct ne_fence *fence) {
 
 /* content_of() - What of the fence the rules depend on. */
 static uint64_t content_of(const struct ne_fence *fence) {
-    const bool flags[] = {is_wanted(fence), fence->reaches_beyond};
+    const bool flags[] = {is_wanted(fence), permit_replies(fence)};
     uint64_t hash = hash_more(HASH_START, flags, sizeof(flags));
     for (size_t i = 0; i < fence->bridge_count; i++) {
         const char *bridge = fence->bridges[i];

@@ -11,7 +11,8 @@
  *     chain DOCKER-USER, if FORWARD leads to it, else FORWARD itself:
  *       -i ne-+ -m mark --mark PASS/PASS|REFUSED  -j ACCEPT   what the judge has passed
  *       -o ne-+ -m conntrack --ctstate RELATED,ESTABLISHED  -j ACCEPT   replies, if a policy
- * reaches beyond the host and the same for each bridge of another name.
+ *                                        reaches beyond the host or has a member as its proxy
+ *     and the same for each bridge of another name.
  *
  * They stand behind the operator's own rules there (before the RETURN that dockerd ends DOCKER-USER
  * with), so who refuses something in these chains still does. The fence is asked as well, whatever
@@ -56,6 +57,9 @@ struct permit_view {
  */
 enum nft_outcome permit_read(struct nft *nft, struct permit_view *view, struct ne_error *err);
 void permit_view_free(struct permit_view *view);
+
+/* permit_replies() - Whether @fence lets replies in, which are not marked PASS. */
+bool permit_replies(const struct ne_fence *fence);
 
 /* permit_count() - How many rules @fence needs in a table that refuses. */
 size_t permit_count(const struct ne_fence *fence);

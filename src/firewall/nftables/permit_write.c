@@ -135,11 +135,15 @@ static bool has_usual_name(const char *bridge) {
     return strncmp(bridge, NE_BRIDGE_PREFIX, strlen(NE_BRIDGE_PREFIX)) == 0;
 }
 
+bool permit_replies(const struct ne_fence *fence) {
+    return fence->reaches_beyond || fence->proxied_count > 0;
+}
+
 size_t permit_count(const struct ne_fence *fence) {
     size_t patterns = 1; /* ne-+ */
     for (size_t i = 0; i < fence->bridge_count; i++)
         patterns += !has_usual_name(fence->bridges[i]);
-    return patterns * (fence->reaches_beyond ? 2 : 1);
+    return patterns * (permit_replies(fence) ? 2 : 1);
 }
 
 enum nft_outcome permit_write(struct nft *nft, const struct permit_view *view,
@@ -158,10 +162,10 @@ enum nft_outcome permit_write(struct nft *nft, const struct permit_view *view,
         end_rule(&w, rule, NFT_MSG_DELRULE, 0);
     }
     if (wanted)
-        permit_bridge(&w, NE_BRIDGE_PREFIX "+", fence->reaches_beyond);
+        permit_bridge(&w, NE_BRIDGE_PREFIX "+", permit_replies(fence));
     for (size_t i = 0; wanted && i < fence->bridge_count; i++) {
         if (!has_usual_name(fence->bridges[i]))
-            permit_bridge(&w, fence->bridges[i], fence->reaches_beyond);
+            permit_bridge(&w, fence->bridges[i], permit_replies(fence));
     }
     return nft_batch_commit(nft, &batch, err);
 }

@@ -18,10 +18,13 @@ struct backstop {
     uint32_t all;     /* NOTE as well */
 };
 
-/* put_answers() - Marked PASS and REFUSED, and a reply to what the host opened. */
-static void put_answers(struct backstop *b, const char *bridge) {
-    struct nftnl_rule *rule = rule_begin(&b->w, "input");
+/* put_answers() - Marked PASS and REFUSED, and a reply to what the host opened; or, in forward and
+ * back into the bridge that it came from, to what a neighbour opened. */
+static void put_answers(struct backstop *b, const char *chain, const char *bridge) {
+    struct nftnl_rule *rule = rule_begin(&b->w, chain);
     rule_match_interface(&b->w, rule, NFT_META_IIFNAME, bridge);
+    if (strcmp(chain, "forward") == 0)
+        rule_match_interface(&b->w, rule, NFT_META_OIFNAME, bridge);
     rule_match_mark(&b->w, rule, b->verdict, NFT_CMP_EQ, b->verdict);
     rule_match_answer(&b->w, rule, b->all & ~b->verdict);
     rule_end_with(&b->w, rule, NF_ACCEPT);
@@ -58,7 +61,7 @@ static void put_into(struct backstop *b, const char *bridge, bool replies) {
 
 static void put_bridge(struct backstop *b, const char *bridge, const struct ne_fence *fence) {
     if (fence->inbound)
-        put_answers(b, bridge);
+        put_answers(b, "input", bridge);
     put_unjudged(b, "input", bridge);
     put_unjudged(b, "forward", bridge);
     put_into(b, bridge, fence->reaches_beyond);
@@ -81,7 +84,7 @@ size_t rules_count(const struct ne_fence *fence) {
     return fence->bridge_count == 0
                ? 0
                : 2 + patterns * ((fence->reaches_beyond ? 4u : 3u) + (fence->inbound ? 1u : 0u)) +
-                     fence->near_count;
+                     fence->near_count + fence->proxied_count;
 }
 
 size_t rules_size(const struct ne_fence *fence) {
@@ -106,6 +109,8 @@ void rules_put(struct nft *nft, struct nft_batch *batch, const struct ne_fence *
     put_ports(&b, "forward");
     for (size_t i = 0; i < fence->near_count; i++)
         put_near(&b, fence->near[i]);
+    for (size_t i = 0; i < fence->proxied_count; i++)
+        put_answers(&b, "forward", fence->proxied[i]);
     put_bridge(&b, NE_BRIDGE_PREFIX "*", fence);
     for (size_t i = 0; i < fence->bridge_count; i++) {
         if (!has_usual_name(fence->bridges[i]))

@@ -14,6 +14,8 @@
  *       to ne-*, or another bridge of ours:
  *         the judge's mark is PASS, and it comes from the same bridge, on which neighbours may
  *         reach each other                       accept
+ *         its mark is PASS and REFUSED, and it is a reply to a connection that a neighbour on that
+ *         bridge opened to its proxy             accept
  *         a reply (only if a policy reaches beyond the host)  accept
  *         else                                   drop
  *

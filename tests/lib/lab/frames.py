@@ -49,6 +49,12 @@ def tcp_syn(src: str, dst: str, sport: int, dport: int) -> bytes:
     return _with_checksum(header, 16, src, dst, TCP)
 
 
+def tcp_segment(src: str, dst: str, sport: int, dport: int, flags: int) -> bytes:
+    """A TCP segment of those flags, with some data."""
+    header = struct.pack("!HHIIBBHHH", sport, dport, 1000, 1000, 5 << 4, flags, 1024, 0, 0)
+    return _with_checksum(header + b"data", 16, src, dst, TCP)
+
+
 def ip(src: str, dst: str, proto: int, payload: bytes) -> bytes:
     """An IP packet of the family of its addresses."""
     if ":" in dst:

@@ -2,7 +2,7 @@
 
 `busybox` holds busybox-static. `tools` holds curl, python3 and busybox with the libraries that they
 name. `attacker` holds dig besides, and the program of tests/attacks. `redis` holds Redis and
-busybox. All are tar files for `docker import`, kept in build/cache/images.
+busybox. `mitmproxy` holds the tools and mitmdump. All are tar files for `docker import`, kept in build/cache/images.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from .process import run
 
 BUSYBOX = Path("/bin/busybox")
 DIG = Path("/usr/bin/dig")
+MITMDUMP = Path("/usr/bin/mitmdump")
+PACKAGES = Path("/usr/lib/python3/dist-packages")
 REDIS = {  # name in the image: of what; the server is the same program
     "redis-cli": Path("/usr/bin/redis-cli"),
     "redis-server": Path("/usr/bin/redis-check-rdb"),
@@ -106,15 +108,43 @@ def _add_redis(tar: tarfile.TarFile) -> None:
         _add_file(tar, Path(library), library)
 
 
+def _mitmproxy_parts() -> list[Path]:
+    """Files and folders that mitmdump imports, and what names its entry point."""
+    listing = (
+        "import sys, mitmproxy.tools.main, mitmproxy.tools.dump\n"
+        "for module in list(sys.modules.values()): print(getattr(module, '__file__', None))"
+    )
+    files = run("/usr/bin/python3", "-c", listing).out.splitlines()
+    below = [Path(file).relative_to(PACKAGES) for file in files if file.startswith(f"{PACKAGES}/")]
+    parts = {PACKAGES / path.parts[0] for path in below}
+    # The library of old ciphers is loaded by its name, by who begins to use OpenSSL.
+    loaded = Path("/usr/lib").glob("*/ossl-modules/legacy.so")
+    return sorted([*parts, *PACKAGES.glob("mitmproxy-*-info"), *loaded])
+
+
+def _add_mitmproxy(tar: tarfile.TarFile) -> None:
+    _add_tools(tar)
+    _add_file(tar, MITMDUMP, "usr/bin/mitmdump")
+    inside = [file for part in _mitmproxy_parts() for file in (part, *part.rglob("*"))]
+    files = [file for file in inside if file.is_file()]
+    there = {f"/{name}" for name in tar.getnames()}
+    for library in sorted(_libraries([file for file in files if file.suffix == ".so"]) - there):
+        _add_file(tar, Path(library), library)
+    for file in files:
+        _add_file(tar, file, str(file))
+
+
 RECIPES = {
     "busybox": _add_busybox,
     "tools": _add_tools,
     "attacker": _add_attacker,
     "redis": _add_redis,
+    "mitmproxy": _add_mitmproxy,
 }
 PARTS = {  # what else an image depends on
     "attacker": (DIG, ATTACKER),
     "redis": tuple(REDIS.values()),
+    "mitmproxy": (MITMDUMP, PACKAGES / "mitmproxy/version.py"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,14 @@ class Netns:
     def socket(self, family: int, kind: int, proto: int = 0) -> socket.socket:
         """Make a socket inside."""
         return self.call(lambda: socket.socket(family, kind, proto))
+
+    def forget_connections(self) -> None:
+        """As `conntrack -F`: IPCTNL_MSG_CT_DELETE (2) of NFNL_SUBSYS_CTNETLINK (1), of any family."""
+        with self.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as sock:
+            sock.bind((0, 0))
+            sock.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 1 | 4, 1, 0, 0, 0, 0))
+            answer = sock.recv(1000)
+        assert struct.unpack("=i", answer[16:20])[0] == 0
 
     def run(self, *argv: str, check: bool = True) -> Result:
         """Run a command inside (and otherwise in the caller's own namespaces)."""
