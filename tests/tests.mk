@@ -19,9 +19,10 @@ check: deps
 	$(Q)$(MAKE) --no-print-directory engine
 	$(Q)$(MAKE) --no-print-directory attack
 
-# Each program prints its own count; one that fails ends the run.
+# Each program prints its own count; one that fails ends the run. RUN=qemu-aarch64-static runs those of
+# another architecture.
 unit: $(UNIT:%=$(B)/tests/%)
-	$(Q)for t in $^; do $$t || exit 1; done
+	$(Q)for t in $^; do $(RUN) $$t || exit 1; done
 
 net: all $(B)/tests/link_probe $(B)/tests/live $(B)/tests/libfault.so $(B)/tests/libintruder.so
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/net
@@ -47,6 +48,11 @@ attack: plugin all build/tests/attacker
 .PHONY: newcomer
 newcomer: deps
 	$(Q)$(PYTEST) tests/newcomer
+
+# Both programs built for arm64 in such a root, and the unit tests run under qemu-user.
+.PHONY: arm64
+arm64: deps
+	$(Q)$(PYTEST) tests/arm64
 
 # Both suites on every engine and each backend, and the matrix at the end: more than an hour. See
 # tests/matrix.py for MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less.

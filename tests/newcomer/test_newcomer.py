@@ -1,8 +1,7 @@
 """From a bare root of a Debian release to an enforced container: by the README's commands, and by the
 packages alone.
 
-A root is made by debootstrap(8), with nothing in it that Debian calls optional, for each test anew. Programs
-run in it as on a machine of its own, but for an init; engines have a network namespace.
+A root is made for each test anew; engines in it have a network namespace.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests/lib"))
 
-from lab.engine_root import SCRIPT, mirror  # noqa: E402  (found by the line above)
+from lab.bare_root import ENTER, LASTS, BareRoot  # noqa: E402  (found by the line above)
 from lab.images import image  # noqa: E402
 from lab.lab import CACHE  # noqa: E402
 from lab.listener import Listener  # noqa: E402
@@ -25,48 +24,21 @@ from lab.netns import Netns  # noqa: E402
 from lab.process import Result, Service, run, wait_until  # noqa: E402
 
 SUITES = ("bookworm", "trixie")
-ENTER = str(Path(__file__).with_name("enter-root"))
-LASTS = 1800  # seconds at most that installing may take
 PROXY, OTHER = 8080, 9000
 
 
-class Root:
-    """A bare machine of a release."""
-
-    def __init__(self, suite: str, folder: Path) -> None:
-        self.folder = folder / suite
-        making = ("debootstrap", "--variant=minbase", suite, str(self.folder), mirror(), SCRIPT)
-        run(*making, timeout=LASTS)
-        no_services = self.folder / "usr/sbin/policy-rc.d"  # invoke-rc.d(8)
-        no_services.write_text("#!/bin/sh\nexit 101\n")
-        no_services.chmod(0o755)
-
-    def run(self, *argv: str) -> str:
-        """Run a command in it; return what it prints."""
-        return run(ENTER, str(self.folder), *argv, timeout=LASTS).out
-
-    def install(self, *packages: str) -> None:
-        """What a person installs."""
-        self.run("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
-
-    def put(self, source: Path, place: str) -> None:
-        """Copy a file into it."""
-        (self.folder / place).write_bytes(source.read_bytes())
-
-
 @pytest.fixture(params=SUITES)
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Root]:
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BareRoot]:
     """One of each release."""
-    made = Root(request.param, tmp_path)
+    made = BareRoot(request.param, tmp_path)
     yield made
-    run("rm", "-rf", str(made.folder))
+    made.close()
 
 
-def test_by_the_readme(root: Root) -> None:
+def test_by_the_readme(root: BareRoot) -> None:
     """A clone, and the first of the README's two commands: the demo's own exit status says that all holds."""
     root.install("git", "make")
-    source = root.folder / "root/netenforce"
-    run("git", "clone", "-q", str(REPOSITORY), str(source))
+    root.clone(REPOSITORY, "root/netenforce")
     shown = root.run("make", "-C", "/root/netenforce", "demo")
     assert shown.rstrip().endswith("All of it holds.")
 
@@ -74,7 +46,7 @@ def test_by_the_readme(root: Root) -> None:
 class Machine:
     """The root, booted: namespaces of its own, in which all that is started ends with it."""
 
-    def __init__(self, root: Root, folder: Path) -> None:
+    def __init__(self, root: BareRoot, folder: Path) -> None:
         namespaces = ("unshare", "--net", "--pid", "--fork", "--kill-child")
         init = ("sh", "-c", "touch /run/is-up && exec sleep infinity")
         log = folder / "init.log"
@@ -111,7 +83,7 @@ def packages() -> list[Path]:
     return [deb for deb in found if "-dbgsym_" not in deb.name]
 
 
-def test_by_the_packages(root: Root, packages: list[Path], tmp_path: Path) -> None:
+def test_by_the_packages(root: BareRoot, packages: list[Path], tmp_path: Path) -> None:
     """apt brings the engine along; what the service would start puts the plugin there."""
     for deb in packages:
         root.put(deb, f"root/{deb.name}")
