@@ -1,7 +1,7 @@
 """Suites on engines and backends: runs each cell, and prints the matrix. `make check-engines`.
 
-MATRIX_ENGINES (own 26 28), MATRIX_BACKENDS (iptables nftables) and MATRIX_SUITES (engine attacks)
-choose less than all. Cells run one after another, each with a lab of its own; what it printed lies
+MATRIX_ENGINES (own 26 28), MATRIX_BACKENDS (iptables nftables) and MATRIX_SUITES (engine attacks
+upgrade) choose less than all. Cells run one after another, each with a lab of its own; what it printed lies
 in FOLDER/ENGINE-BACKEND-SUITE.log beside the .xml that is counted here, and the matrix in
 FOLDER/matrix.txt. The status is 1 if a cell is red.
 """
@@ -32,8 +32,9 @@ OWN = "own"  # the machine's engine
 ALL = {
     "MATRIX_ENGINES": (OWN, *ROOTS),
     "MATRIX_BACKENDS": ("iptables", "nftables"),
-    "MATRIX_SUITES": ("engine", "attacks"),
+    "MATRIX_SUITES": ("engine", "attacks", "upgrade"),
 }
+FROM_OWN = "upgrade"  # a suite that begins with the machine's engine, and goes through the others
 
 
 def chosen(variable: str) -> list[str]:
@@ -120,11 +121,13 @@ def main(folder: Path) -> int:
     releases = {engine: release(engine) for engine in engines}
     cells: dict[tuple[str, str, str], Cell] = {}
     for engine, backend, suite in itertools.product(engines, backends, suites):
+        if suite == FROM_OWN and engine != OWN:
+            continue
         cell = cells[engine, backend, suite] = run_cell(folder, engine, backend, suite)
         print(f"{releases[engine]}, {backend}, {suite}: {cell}", flush=True)
     rows = [["engine", "backend", *suites]]
     for engine, backend in itertools.product(engines, backends):
-        ends = [str(cells[engine, backend, suite]) for suite in suites]
+        ends = [str(cells.get((engine, backend, suite), "-")) for suite in suites]
         rows.append([releases[engine], backend, *ends])
     lines = ["", *table(rows)]
     reasons = sorted({(key[1], why) for key, cell in cells.items() for why in cell.skipped})

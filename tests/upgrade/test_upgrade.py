@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from lab import Lab, Scene, tcp, udp  # noqa: E402  (found by the line above)
+from lab.backend import fence_lines, legacy_rules  # noqa: E402
 from lab.engine_root import SUITES, EngineRoot  # noqa: E402
 from lab.lab import ENGINES, end_on_signals  # noqa: E402
 from lab.outside import HOST_V4, OTHER, WEB  # noqa: E402
@@ -70,4 +71,5 @@ def test_upgrade(lab: Lab) -> None:
     engine.remove_networks(network.name)
     bridges = lab.host.run("ip", "-br", "link", "show", "type", "bridge").out
     assert "ne-" not in bridges
+    assert not legacy_rules(lab.host.netns, "NETENFORCE") and not fence_lines(lab.host.netns)
     assert set(lab.plugin.state()) <= {"events.jsonl", "lock"}
