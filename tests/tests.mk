@@ -35,9 +35,10 @@ engine: plugin all
 upgrade: plugin all
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/upgrade
 
-# What a host's own firewall does to it: minutes. ufw is unpacked for the lab's host, not installed.
+# Hosts' habits: a firewall of their own, and more. Ten minutes. ufw, firewalld and systemd-resolved are
+# unpacked for the lab's host, not installed (tests/lib/lab/borrowed.py).
 HOSTS_TESTS ?= tests/hosts
-hosts: plugin all
+hosts: plugin all $(B)/tests/libfault.so
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) $(HOSTS_TESTS)
 
 # Every way around that is known, from real containers: prints the table of docs/threat-model.md.

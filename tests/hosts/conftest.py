@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,7 @@ from lab import borrowed  # noqa: E402
 from lab.lab import REPOSITORY, end_on_signals  # noqa: E402
 
 
-@pytest.fixture(scope="session")
-def packages() -> Path:
-    """What is laid over a host that has ufw and firewalld."""
-    return borrowed.fetch(REPOSITORY / "build/cache/firewalls")
+CACHE = REPOSITORY / "build/cache/borrowed"
 
 
 @pytest.fixture
@@ -30,9 +27,9 @@ def bare() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def lab(bare: Lab, packages: Path) -> Lab:
+def lab(bare: Lab) -> Lab:
     """A lab whose host has ufw and firewalld, both inactive."""
-    borrowed.lay_over(bare.host, packages)
+    borrowed.lay_firewalls_over(bare.host, CACHE)
     return bare
 
 
@@ -41,14 +38,3 @@ def scene(lab: Lab) -> Scene:
     """A network with one container."""
     lab.plugin.install()
     return Scene(lab, lab.engine.network("sandbox"))
-
-
-@pytest.fixture
-def bare_scene(bare: Lab) -> Callable[..., Scene]:
-    """The same on a host without them, made when the test has made the host what it is."""
-
-    def make(*options: str) -> Scene:
-        bare.plugin.install()
-        return Scene(bare, bare.engine.network("sandbox", *options))
-
-    return make

@@ -32,4 +32,4 @@ def complaints(lab: Lab) -> dict[str, Finding]:
 
 def follow(lab: Lab, finding: Finding) -> None:
     """Type in the advice as it stands there."""
-    lab.host.run("sh", "-ec", finding.advice)
+    lab.host.run("sh", "-c", finding.advice)

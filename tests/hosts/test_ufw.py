@@ -14,22 +14,13 @@ import pytest
 from doctor import complaints, findings, follow
 from knocking import knocking
 from lab import Container, Lab, Scene, lookup, tcp, udp
-from lab.firewall import rules
 from lab.names import NameServer
 from lab.outside import HOST_V4, OTHER, WEB
 from lab.process import wait_until
+from tables import choose_tables, ours
 
 PORT = 8080
 CLASH = "Too many links"
-
-
-def choose_tables(lab: Lab, kind: str) -> None:
-    """As `update-alternatives --set iptables /usr/sbin/iptables-KIND`."""
-    for name in ("iptables", "ip6tables"):
-        for tool in ("", "-save", "-restore"):
-            link = lab.host.path(f"/etc/alternatives/{name}{tool}")
-            link.unlink(missing_ok=True)
-            link.symlink_to(f"/usr/sbin/{name}-{kind}{tool}")
 
 
 def manage_builtins(lab: Lab) -> None:
@@ -54,10 +45,6 @@ def ufw(lab: Lab, *words: str) -> str:
 def proxy_answers(scene: Scene) -> bool:
     [outcome] = scene.container.probe(tcp(scene.network.gateway, PORT))
     return outcome.reached
-
-
-def ours(lab: Lab) -> list[str]:
-    return [line for line in rules(lab.host) if "NETENFORCE" in line.upper()]
 
 
 @pytest.mark.parametrize("builtins", [False, True], ids=["", "builtins"])

@@ -9,7 +9,8 @@
  * FAULT_ALWAYS=raw (or filter, ...) that table of both families, raw4 or raw6 that of one;
  * FAULT_ALWAYS=owner refuses tables of nf_tables that have an owner and outlive it, as kernels
  * before 6.9 do; FAULT_ALWAYS=target-netns makes the kernel list this namespace's links for
- * another's, as it did before it knew IFLA_TARGET_NETNSID.
+ * another's, as it did before it knew IFLA_TARGET_NETNSID; FAULT_ALWAYS=ipv6 has neither IPv6's
+ * sockets nor its files in /proc, as with ipv6.disable=1.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -52,6 +53,7 @@ static struct plan *plan = &unarmed;
 static bool no_tables;
 static bool no_target;
 static bool no_owner;
+static bool no_ipv6;
 static const char *no_table;
 
 __attribute__((constructor)) static void begin(void) {
@@ -60,6 +62,7 @@ __attribute__((constructor)) static void begin(void) {
     no_tables = always != NULL && strcmp(always, "iptables") == 0;
     no_target = always != NULL && strcmp(always, "target-netns") == 0;
     no_owner = always != NULL && strcmp(always, "owner") == 0;
+    no_ipv6 = always != NULL && strcmp(always, "ipv6") == 0;
     no_table = always;
     int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
@@ -128,6 +131,10 @@ static bool missing(int level, int name, const char *table) {
 int socket(int domain, int type, int protocol) {
     static int (*next)(int, int, int);
     NEXT("socket");
+    if (no_ipv6 && domain == AF_INET6) {
+        errno = EAFNOSUPPORT;
+        return -1;
+    }
     return (domain != AF_UNIX ? due() : due_in_start()) ? -1 : next(domain, type, protocol);
 }
 
@@ -193,6 +200,16 @@ int getsockopt(int fd, int level, int name, void *value, socklen_t *size) {
         return -1;
     }
     return tables && due() ? -1 : next(fd, level, name, value, size);
+}
+
+int access(const char *path, int mode) {
+    static int (*next)(const char *, int);
+    NEXT("access");
+    if (no_ipv6 && strcmp(path, "/proc/net/if_inet6") == 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    return next(path, mode);
 }
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t size) {

@@ -26,7 +26,7 @@ static void look_at_proxies(const struct cli *cli, json_t *findings, const json_
     char id[NETWORK_LABEL_SIZE];
     (void)network_label(text_of(network, "id"), id);
     struct trial *trial = calloc(1, sizeof(*trial));
-    if (trial == NULL || trial_proxies(cli, network, trial, &err) < 0) {
+    if (trial == NULL || trial_proxies(cli, network, firewalls->firewalld, trial, &err) < 0) {
         finding(findings, LEVEL_LOOK, "probe", "see netenforce status",
                 "network %s: no probe can be made there: %s", id,
                 trial == NULL ? "no memory" : err.text);
@@ -38,6 +38,14 @@ static void look_at_proxies(const struct cli *cli, json_t *findings, const json_
         tell(findings, "proxy", id, bridge, &trial->proxies[i], firewalls);
     if (trial->has_names)
         tell(findings, "names", id, bridge, &trial->names, firewalls);
+    if (trial->has_beyond && trial->beyond.packet == RESULT_MISSING) {
+        char advice[ADVICE_SIZE];
+        firewall_advice(firewalls, bridge, &trial->beyond, advice);
+        finding(findings, LEVEL_LOOK, "beyond", advice,
+                "network %s: what it allows, %s, is not let through by this host's own firewall "
+                "(FORWARD), or this host has no way there",
+                id, trial->beyond.text);
+    }
     if (trial->proxy_count == 0)
         finding(findings, LEVEL_GOOD, "proxy", NULL, "network %s has no proxy", id);
     free(trial);

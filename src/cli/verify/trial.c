@@ -76,17 +76,13 @@ static int send_all(const struct place *place, struct receivers *receivers,
                : 0;
 }
 
-/* ask() - Connect to @target; where that fails see whether a packet to it gets through this host,
- * which tells a dead machine, or nobody, from the host's own firewall. */
-static int ask(struct trial *trial, const struct ne_target *target, const struct place *place,
-               struct receivers *receivers, struct proxy_seen *seen, struct ne_error *err) {
+/* send_one() - See whether a packet to @target gets through this host. */
+static int send_one(struct trial *trial, const struct ne_target *target, const struct place *place,
+                    struct receivers *receivers, struct proxy_seen *seen, struct ne_error *err) {
     static struct attempts one;
     seen->target = *target;
     seen->here = !target_is_beyond(target);
     (void)ne_target_format(target, seen->text);
-    seen->reach = place_connect(place, &target->to.addr, target->port_low);
-    if (seen->reach == REACH_OPEN)
-        return 0;
     const struct ends ends = {
         .from_mac = place->mac,
         .to_mac = trial->ground.mac,
@@ -102,6 +98,15 @@ static int ask(struct trial *trial, const struct ne_target *target, const struct
         return -1;
     seen->packet = attempt_result(&one.items[0]);
     return 0;
+}
+
+/* ask() - Connect to @target; where that fails see whether a packet gets there, which tells a dead
+ * machine, or nobody, from the host's own firewall. */
+static int ask(struct trial *trial, const struct ne_target *target, const struct place *place,
+               struct receivers *receivers, struct proxy_seen *seen, struct ne_error *err) {
+    (void)ne_target_format(target, seen->text);
+    seen->reach = place_connect(place, &target->to.addr, target->port_low);
+    return seen->reach == REACH_OPEN ? 0 : send_one(trial, target, place, receivers, seen, err);
 }
 
 static int ask_proxies(struct trial *trial, const json_t *proxies, const struct place *place,
@@ -133,6 +138,24 @@ static int ask_names(struct trial *trial, const json_t *policy, const struct pla
     };
     trial->has_names = strcmp(text_of(policy, "dns"), "log") == 0;
     return trial->has_names ? ask(trial, &target, place, receivers, &trial->names, err) : 0;
+}
+
+/* try_beyond() - The first that is one address, of a family that the probe has. */
+static int try_beyond(struct trial *trial, const json_t *allowed, const struct place *place,
+                      struct receivers *receivers, struct ne_error *err) {
+    size_t i;
+    const json_t *item;
+    json_array_foreach(allowed, i, item) {
+        struct ne_target target;
+        const char *text = json_string_value(item);
+        if (text == NULL || !ne_target_parse(text, &target) || target.proto != IPPROTO_TCP ||
+            target.to.len < ne_addr_bits(target.to.addr.family) || !target_is_beyond(&target) ||
+            (target.to.addr.family == NE_V6 ? place->addr6 : place->addr4).family == NE_NONE)
+            continue;
+        trial->has_beyond = true;
+        return send_one(trial, &target, place, receivers, &trial->beyond, err);
+    }
+    return 0;
 }
 
 bool proxy_is_blocked(const struct proxy_seen *proxy) {
@@ -220,7 +243,7 @@ int trial_run(const struct cli *cli, const json_t *network, struct trial *trial,
     return result;
 }
 
-int trial_proxies(const struct cli *cli, const json_t *network, struct trial *trial,
+int trial_proxies(const struct cli *cli, const json_t *network, bool beyond, struct trial *trial,
                   struct ne_error *err) {
     const struct place nobody = {.netns = -1, .packets = -1};
     struct place place = nobody;
@@ -238,6 +261,8 @@ int trial_proxies(const struct cli *cli, const json_t *network, struct trial *tr
         result = ask_proxies(trial, json_object_get(policy, "proxy"), &place, &receivers, err);
     if (result == 0)
         result = ask_names(trial, policy, &place, &receivers, err);
+    if (result == 0 && beyond)
+        result = try_beyond(trial, json_object_get(policy, "allow"), &place, &receivers, err);
     receivers_close(&receivers);
     place_close(cli, &place);
     return result;

@@ -32,6 +32,8 @@ struct trial {
     size_t proxy_count;
     bool has_names; /* dns=log: */
     struct proxy_seen names;
+    bool has_beyond; /* something that is allowed beyond the host was tried: */
+    struct proxy_seen beyond;
     unsigned totals[RESULT_COUNT];
 };
 
@@ -40,8 +42,9 @@ int trial_run(const struct cli *cli, const json_t *network, struct trial *trial,
               struct ne_error *err);
 
 /* trial_proxies() - Only see whether the proxies of @network answer a probe, and with dns=log its
- * name server. */
-int trial_proxies(const struct cli *cli, const json_t *network, struct trial *trial,
+ * name server; with @beyond also whether a single packet to the first address and TCP port beyond
+ * this host that is allowed leaves it (`reach` says nothing then). */
+int trial_proxies(const struct cli *cli, const json_t *network, bool beyond, struct trial *trial,
                   struct ne_error *err);
 
 /* proxy_key() - "answers", "refused", "silent", "blocked" or "unreachable".

@@ -12,11 +12,10 @@ from pathlib import Path
 from .host import Host
 from .process import run
 
-PACKAGES = ("ufw", "firewalld")
 
-
-def fetch(cache: Path) -> Path:
+def fetch(cache: Path, *packages: str) -> Path:
     """Download and unpack them once; return the folder that holds their files."""
+    cache = cache / "-".join(packages)
     root = cache / "root"
     if root.exists():
         return root
@@ -26,7 +25,7 @@ def fetch(cache: Path) -> Path:
     run("apt-get", "update", "-q")
     run(
         *("apt-get", "install", "-q", "-y", "--download-only", "--reinstall"),
-        *("--no-install-recommends", "-o", f"Dir::Cache::archives={archives}", *PACKAGES),
+        *("--no-install-recommends", "-o", f"Dir::Cache::archives={archives}", *packages),
         timeout=300,
     )
     for archive in sorted(archives.glob("*.deb")):
@@ -39,12 +38,19 @@ def fetch(cache: Path) -> Path:
 
 
 def lay_over(host: Host, root: Path) -> None:
-    """Give the host these packages, as they are just after their installation."""
+    """Give the host what was fetched."""
     host.run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={root}/usr:/usr", "/usr")
+    run("cp", "-aT", str(root / "etc"), str(host.path("/etc")))
+
+
+def lay_firewalls_over(host: Host, cache: Path) -> None:
+    """Give the host ufw and firewalld, as they are just after their installation."""
+    root = fetch(cache, "ufw", "firewalld")
     for name in ("ufw", "firewalld"):
         shutil.rmtree(host.path(f"/etc/{name}"), ignore_errors=True)
-    shutil.copytree(root / "etc", host.path("/etc"), symlinks=True, dirs_exist_ok=True)
+    lay_over(host, root)
     # What ufw's postinst does:
-    rules = sorted((root / "usr/share/ufw/iptables").glob("*.rules"))
-    for path in [*rules, *(root / "usr/share/ufw" / name for name in ("ufw.conf", "before.init", "after.init"))]:
+    share = root / "usr/share/ufw"
+    more = [share / name for name in ("ufw.conf", "before.init", "after.init")]
+    for path in [*(share / "iptables").glob("*.rules"), *more]:
         shutil.copy(path, host.path(f"/etc/ufw/{path.name}"))
