@@ -539,6 +539,10 @@ int main(int argc, char **argv) {
     ne_log_set_level(daemon.settings.log_level);
 
     struct ne_error err = {0};
+    if (privileges_check(&err) < 0) {
+        ne_err("netenforced does not start: %s", err.text);
+        return 1;
+    }
     if (ne_launcher_start(daemon.settings.dnsmasq, &daemon.launcher, &err) < 0)
         ne_warn("dns=log is refused: %s", err.text);
     int result = live(&daemon, &err);

@@ -4,7 +4,28 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+
+int privileges_check(struct ne_error *err) {
+    unsigned long inside = 0;
+    unsigned long outside = 0;
+    unsigned long count = 0;
+    /* A kernel without user namespaces does not have the file. */
+    FILE *file = fopen("/proc/self/uid_map", "re");
+    if (file == NULL)
+        return 0;
+    int read = fscanf(file, "%lu %lu %lu", &inside, &outside, &count); /* NOLINT(cert-err34-c) */
+    (void)fclose(file);
+    if (read == 3 && inside == 0 && outside == 0 && count == UINT32_MAX)
+        return 0;
+    return ne_fail(
+        err, NE_UNSUPPORTED,
+        "this is a user namespace, as rootless Docker runs in: its network is not the host's, "
+        "and whoever started it can change every rule there. Run dockerd, and netenforce "
+        "with it, as root (docs/hosts.md)");
+}
 
 int privileges_drop(struct ne_error *err) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct ne_setting bridge_settings[] = {
     /* 127.0.0.0/8 stays out of reach, whatever a source or destination claims. */
@@ -258,8 +259,9 @@ static int mend(struct ne_rtnl *rtnl, const struct ne_bridge *bridge,
     if (ne_batch_send(rtnl, &batch, err) == 0)
         return 0;
     if (bridge->gateway6.addr.family != NE_NONE && err != NULL && err->sys_errno == EACCES)
-        return ne_context(err, "IPv6 is switched off (net.ipv6.conf.default.disable_ipv6) and "
-                               "cannot be switched on from here");
+        return ne_context(err, "IPv6 is switched off on this host and cannot be switched on from "
+                               "here: sysctl -w net.ipv6.conf.default.disable_ipv6=0, or make the "
+                               "network without --ipv6");
     return -1;
 }
 
@@ -296,6 +298,15 @@ static int make(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_
     return status;
 }
 
+/* can_do() - Whether this host has the families that @bridge needs. */
+static int can_do(const struct ne_bridge *bridge, struct ne_error *err) {
+    if (bridge->gateway6.addr.family == NE_NONE || access("/proc/net/if_inet6", F_OK) == 0)
+        return 0;
+    return ne_fail(err, NE_UNSUPPORTED,
+                   "this host has no IPv6: make the network without --ipv6, or boot the kernel "
+                   "without ipv6.disable=1");
+}
+
 /* look() - Read what bears the name; refuse what is not this network's. */
 static int look(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_link_state *state,
                 struct ne_error *err) {
@@ -311,7 +322,7 @@ static int look(struct ne_rtnl *rtnl, const struct ne_bridge *bridge, struct ne_
 int ne_rtnl_bridge_check(struct ne_link *link, const struct ne_bridge *bridge,
                          struct ne_error *err) {
     struct ne_link_state state;
-    return look(ne_rtnl_of(link), bridge, &state, err);
+    return can_do(bridge, err) < 0 ? -1 : look(ne_rtnl_of(link), bridge, &state, err);
 }
 
 /* is_changed() - Whether a setting of a bridge that is there is not as it was left. */
@@ -353,7 +364,7 @@ int ne_rtnl_bridge_ensure(struct ne_link *link, const struct ne_bridge *bridge,
     if (!ne_mac_is_host(&bridge->mac))
         return ne_fail(err, NE_BAD_INPUT, "interface %s: a bridge needs a MAC address of its own",
                        bridge->name);
-    if (look(rtnl, bridge, &state, err) != 0)
+    if (can_do(bridge, err) < 0 || look(rtnl, bridge, &state, err) != 0)
         return -1;
     if (state.found) {
         note_differences(rtnl, bridge, &state);
