@@ -8,9 +8,11 @@
  * such a question never crosses the bridge, and on the host nothing tells it from the engine's own.
  * So all that can be done is to refuse while the host is like that.
  *
- * What those engines read: the servers' IPv4 addresses only, so ::1 is asked by none of them; and
- * where 127.0.0.53 is the only server, the file that systemd-resolved keeps beside it. (They decide
- * about the second at their start. Who turns to systemd-resolved after that, restarts the engine.)
+ * What those engines read for a container on a network that a user made: /etc/resolv.conf as it is,
+ * also where its only server is systemd-resolved's stub at 127.0.0.53 (moby:
+ * setupPathsAndSandboxOptions() in daemon/container_operations_unix.go;
+ * tests/hosts/test_resolved.py saw it); of its servers the IPv4 addresses only, so ::1 is asked by
+ * none of them. The file that systemd-resolved keeps beside the stub's is for the default bridge.
  *
  * Which engines are mended cannot be seen before 28: the calls of 24.0.9 and 27.5 are the same, and
  * so are their headers (an empty Host stands for many old ones, but not for 24.0.5 to 25.0.4).
@@ -27,7 +29,6 @@
 
 /* What a resolv.conf says, as far as it matters here. */
 struct ne_resolv_conf {
-    bool stub_only; /* its only server is 127.0.0.53: the engine reads another file */
     char loopback[NE_RESOLVER_TEXT]; /* the first server at 127.0.0.0/8; empty: there is none */
 };
 
@@ -39,7 +40,7 @@ void ne_resolv_conf_parse(const char *text, size_t size, struct ne_resolv_conf *
 struct ne_resolver {
     char
         server[NE_RESOLVER_TEXT]; /* the engine may ask it from the host's namespace; empty: none */
-    const char *path;             /* the file that names it, as the host sees it; static */
+    const char *path;             /* the file that was read, as the host sees it; static */
 };
 
 /* How the host's resolver is looked up: ne_resolver_look(), or a test's own. */

@@ -14,11 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ETC_FILE     "etc/resolv.conf"
-#define SYSTEMD_FILE "run/systemd/resolve/resolv.conf"
-#define FILE_MAX     65536
-#define PATH_SIZE    512
-#define LINKS_MAX    8
+#define ETC_FILE  "etc/resolv.conf"
+#define FILE_MAX  65536
+#define PATH_SIZE 512
+#define LINKS_MAX 8
 
 /* join() - What the link @at leads to, as a path from the root: lexically, "..", too, since beside
  * the file itself nothing of these paths is a link. Return: false if it is too long.
@@ -122,10 +121,6 @@ int ne_resolver_look(const char *root, struct ne_resolver *found, struct ne_erro
     if (folder < 0)
         return ne_fail_errno(err, NE_STATE, errno, "the host's files are not at %s", root);
     int result = look_at(folder, elsewhere, ETC_FILE, &conf, err);
-    if (result == 0 && conf.stub_only) {
-        found->path = "/" SYSTEMD_FILE;
-        result = look_at(folder, elsewhere, SYSTEMD_FILE, &conf, err);
-    }
     (void)close(folder);
     if (result == 0)
         memcpy(found->server, conf.loopback, sizeof(found->server));

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define KEYWORD "nameserver"
-#define STUB    "127.0.0.53"
 
 struct span {
     const char *at;
@@ -48,8 +47,6 @@ static struct span cut(struct span *text, char end) {
 
 void ne_resolv_conf_parse(const char *text, size_t size, struct ne_resolv_conf *conf) {
     struct span rest = {text, size};
-    size_t servers = 0;
-    size_t stubs = 0;
     *conf = (struct ne_resolv_conf){0};
     while (rest.size > 0) {
         struct span line = cut(&rest, '\n');
@@ -58,8 +55,6 @@ void ne_resolv_conf_parse(const char *text, size_t size, struct ne_resolv_conf *
             continue;
         const struct span address =
             trim((struct span){line.at + strlen(KEYWORD), line.size - strlen(KEYWORD)});
-        servers++;
-        stubs += address.size == strlen(STUB) && begins(address, STUB);
         if (!begins(address, "127.") || conf->loopback[0] != '\0')
             continue;
         /* Only what an address is made of: it is shown to people. */
@@ -70,7 +65,6 @@ void ne_resolv_conf_parse(const char *text, size_t size, struct ne_resolv_conf *
             length++;
         memcpy(conf->loopback, address.at, length);
     }
-    conf->stub_only = servers == 1 && stubs == 1;
 }
 
 static bool has(const struct ne_servers *servers, const struct ne_addr *addr) {

@@ -316,7 +316,7 @@ static int look(const char *root, struct ne_resolver *found, struct ne_error *wh
     looks++;
     if (unreadable)
         return ne_fail(why, NE_STATE, "cannot be read");
-    *found = (struct ne_resolver){.path = "/run/systemd/resolve/resolv.conf"};
+    *found = (struct ne_resolver){.path = "/etc/resolv.conf"};
     if (leaks)
         (void)strcpy(found->server, "127.255.255.255");
     return 0;
@@ -335,7 +335,7 @@ static void a_leaking_resolver_is_refused(void **state) {
         assert_int_equal(create_network(), -1);
         assert_int_equal(err.code, way == 0 ? NE_UNSUPPORTED : NE_STATE);
         assert_memory_equal(&held, &nothing, sizeof(held));
-        if (way == 0) { /* whole, though the address and the file's name are the longest */
+        if (way == 0) { /* whole, though the address is the longest */
             assert_non_null(strstr(err.text, "127.255.255.255"));
             assert_non_null(strstr(err.text, "--resolver-leak allow"));
         }
