@@ -27,6 +27,9 @@
  *  9. A proxy may be a member of the bridge itself. TCP to its port passes while a member has its
  *     address. What it sends back passes if it is a reply to a connection that was opened to that
  *     port, and only to a member that may still reach it.
+ * 10. What a rule hands passes to the host alone, and there to one port of the bridge's own
+ * address, whatever its destination says: the host's address translation leads it there. What was
+ * not led there is refused.
  */
 #ifndef NETENFORCE_FENCE_H
 #define NETENFORCE_FENCE_H
@@ -53,6 +56,7 @@ enum ne_rule_kind {
                         * nobody has it, says nothing */
     NE_RULE_BACK,      /* from such a proxy's port to a member of the same bridge that may reach it:
                         * passes if it is a reply; else NE_RULE_INSIDE, which follows, refuses it */
+    NE_RULE_HANDED,    /* passes to @handed_to of the bridge's address, and nowhere else */
 };
 
 struct ne_rule {
@@ -62,6 +66,7 @@ struct ne_rule {
     uint16_t port_low;   /* with TCP and UDP: destination ports, inclusive   */
     uint16_t port_high;  /* (0..65535 is any)                                */
     int16_t icmp_type;   /* with ICMP and ICMPv6, else NE_ICMP_TYPE_ANY      */
+    uint16_t handed_to;  /* a port, with NE_RULE_HANDED                      */
     enum ne_verdict verdict;
     const char *option; /* static: of which option it comes, for whoever asks why; NULL: it says
                          * what would hold without it */
@@ -74,8 +79,10 @@ struct ne_meter {
     struct ne_pace conn_rate; /* new connections that pass; a count of 0: no limit */
     uint64_t quota;           /* bytes of both directions; 0: no limit */
     struct ne_pace log;       /* the most refusals that are logged; a count of 0: none is */
-    bool silent;              /* what goes beyond conn_rate or quota is refused silently */
-    bool spent;               /* the quota was reached: if the kernel lost count, it still is */
+    bool silent; /* what goes beyond conn_rate or quota, or was to be handed and was led
+                  * nowhere, is refused silently */
+    bool hands;  /* its policy hands */
+    bool spent;  /* the quota was reached: if the kernel lost count, it still is */
 };
 
 struct ne_policy {
@@ -103,6 +110,17 @@ struct ne_inside {
     struct ne_addr bridge;
 };
 
+/* Where what a policy hands is led, of what comes in on @bridge. The first that fits holds: those
+ * that ask for a port come first, then those for one sender. */
+struct ne_hand {
+    char bridge[NE_IFNAME_SIZE];
+    struct ne_addr from; /* a member's; NE_NONE: whoever is left */
+    struct ne_addr to;   /* the bridge's own, of one family */
+    uint8_t proto;
+    uint16_t asked; /* destination port as the container wrote it; 0: any */
+    uint16_t port;  /* of @to */
+};
+
 struct ne_fence {
     char (*bridges)[NE_IFNAME_SIZE]; /* every bridge, also those with no member */
     size_t bridge_count;
@@ -119,6 +137,8 @@ struct ne_fence {
     size_t meter_count;
     struct ne_member *members; /* sorted by family, then address; addresses are unique */
     size_t member_count;
+    struct ne_hand *hands; /* ne_fence_sort() brings them into their order */
+    size_t hand_count;
     bool inbound;        /* some policy has it */
     bool reaches_beyond; /* a rule passes packets to an address that is no bridge's own:
                           * replies must be let back and the source hidden             */
@@ -137,8 +157,8 @@ struct ne_packet {
 
 struct ne_judgement {
     enum ne_verdict verdict;
-    const char *reason;             /* static: "source", "policy", "allowed", "not-ours", "port",
-                                     * "into-network" */
+    const char *reason;             /* static: "source", "policy", "allowed", "handed", "not-ours",
+                                     * "port", "into-network" */
     const struct ne_policy *policy; /* NULL where none was asked  */
     const struct ne_rule *rule;     /* NULL where none matched    */
     bool replies; /* refused, unless it is a reply to a connection that the host opened, or, of a
@@ -153,7 +173,7 @@ void ne_fence_init(struct ne_fence *fence);
 /* ne_fence_free() - Release what the fence holds; it is empty afterwards. */
 void ne_fence_free(struct ne_fence *fence);
 
-/* ne_fence_add_bridge/near/proxied/inside/policy/meter/member() - Grow a fence.
+/* ne_fence_add_bridge/near/proxied/inside/policy/meter/member/hand() - Grow a fence.
  * ne_fence_add_policy() returns the new policy through *@policy; it is valid until the
  * next policy is added. Return: 0, or -1 with NE_NO_MEMORY.
  */
@@ -167,11 +187,12 @@ int ne_fence_add_policy(struct ne_fence *fence, const char *id, enum ne_verdict 
 int ne_fence_add_meter(struct ne_fence *fence, const struct ne_meter *meter, struct ne_error *err);
 int ne_fence_add_member(struct ne_fence *fence, const struct ne_member *member,
                         struct ne_error *err);
+int ne_fence_add_hand(struct ne_fence *fence, const struct ne_hand *hand, struct ne_error *err);
 
 /* ne_policy_add_rule() - Append @rule. Return: 0, or -1 with NE_NO_MEMORY. */
 int ne_policy_add_rule(struct ne_policy *policy, const struct ne_rule *rule, struct ne_error *err);
 
-/* ne_fence_sort() - Bring the members into their order; call it once all are added. */
+/* ne_fence_sort() - Bring members and hands into their order; call it once all are added. */
 void ne_fence_sort(struct ne_fence *fence);
 
 /* ne_fence_member() - Who has the address @addr. Return: owned by the fence, or NULL. */

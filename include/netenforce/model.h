@@ -108,6 +108,13 @@ void ne_model_drop_endpoint(struct ne_model *model, const char *id);
 int ne_options_check(const struct ne_network *network, const struct ne_options *options,
                      struct ne_error *err);
 
+/* ne_mode_check() - Whether what holds for @endpoint of @network (NULL: for the network) fits its
+ * mode: mode=transparent hands to one port of the bridge's own address. Pure. Return: 0, or -1 with
+ * NE_BAD_INPUT.
+ */
+int ne_mode_check(const struct ne_network *network, const struct ne_endpoint *endpoint,
+                  struct ne_error *err);
+
 /* ne_network_check() - Whether @network can be added to @model: gateways lie in their
  * pools, proxies are of a family that the network has, MTU fits IPv6, no pool,
  * bridge or id clashes with another network's. Pure.

@@ -32,7 +32,11 @@ struct ne_proxies {
 };
 
 enum ne_refuse { NE_REFUSE_REJECT = 0, NE_REFUSE_DROP };
-enum ne_mode { NE_MODE_ENFORCE = 0, NE_MODE_AUDIT };
+enum ne_mode {
+    NE_MODE_ENFORCE = 0,
+    NE_MODE_AUDIT,
+    NE_MODE_TRANSPARENT, /* the proxy is handed what the container sends elsewhere */
+};
 
 enum ne_dns_kind {
     NE_DNS_OFF = 0,
@@ -112,6 +116,10 @@ int ne_options_clear(struct ne_options *options, enum ne_option_scope scope, con
 /* ne_options_own_policy() - Whether @options say anything that makes a policy another one. */
 bool ne_options_own_policy(const struct ne_options *options);
 
+/* ne_options_log_names() - Whether @options ask by themselves for the logging forwarder:
+ * mode=transparent does so where dns is not given. */
+bool ne_options_log_names(const struct ne_options *options);
+
 /* ne_options_default() - What holds where nothing is given (docs/interface.md). No presence bit is
  * set. */
 struct ne_options ne_options_default(void);
@@ -139,7 +147,7 @@ const char *ne_proxy_format(const struct ne_proxy *proxy, char out[static NE_PRO
 /* ne_options_equal() - Whether two sets of options say the same. */
 bool ne_options_equal(const struct ne_options *a, const struct ne_options *b);
 
-/* ne_refuse_name() - "reject" or "drop". ne_mode_name() - "enforce" or "audit". */
+/* ne_refuse_name() - "reject" or "drop". ne_mode_name() - "enforce", "audit" or "transparent". */
 const char *ne_refuse_name(enum ne_refuse refuse);
 const char *ne_mode_name(enum ne_mode mode);
 

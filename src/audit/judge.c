@@ -54,6 +54,8 @@ static bool fits(const char *place, const struct ne_judgement *judgement) {
         return judgement->audited;
     if (strcmp(place, "refused") == 0)
         return judgement->verdict != NE_PASS;
+    if (strcmp(place, "handed") == 0)
+        return strcmp(judgement->reason, "handed") == 0;
     return true;
 }
 
@@ -86,7 +88,8 @@ static bool judge_by(const struct ne_fence *fence, const struct ne_logged *logge
     if (is_limit(logged->place)) {
         found->words.verdict = meter->silent ? "drop" : "reject";
         write_limit(logged->place, meter, found->words.rule);
-    } else if (strcmp(logged->place, "into") == 0 || strcmp(logged->place, "reply") == 0) {
+    } else if (strcmp(logged->place, "into") == 0 || strcmp(logged->place, "reply") == 0 ||
+               strcmp(logged->place, "handed") == 0) {
         found->words.verdict = judgement.policy->otherwise == NE_DROP ? "drop" : "reject";
     }
     return true;
@@ -104,6 +107,8 @@ static const char *reason_of(const char *place, const char *judged) {
         return "into-network";
     if (strcmp(place, "reply") == 0 && strcmp(judged, "into-network") != 0)
         return "inbound";
+    if (strcmp(place, "handed") == 0)
+        return "unhanded";
     return judged;
 }
 

@@ -281,18 +281,24 @@ static void print_explanation(const json_t *answer) {
     const char *rule = text_of(answer, "rule");
     const char *whose = text_of(answer, "policy_of");
     bool audited = json_is_true(json_object_get(answer, "audited"));
+    const char *handed_to = json_string_value(json_object_get(answer, "handed_to"));
     (void)printf("%s  %s%s: ", text_of(answer, "to"), verdict,
                  audited ? ", since mode=audit refuses nothing" : "");
     if (strcmp(text_of(answer, "reason"), "into-network") == 0)
         (void)puts("nothing is let into a network of netenforce, whatever a rule says");
     else if (strcmp(option, "-") == 0)
         (void)puts("the endpoint has no rules in force (it is not joined, or lacks that family)");
+    else if (handed_to != NULL)
+        (void)printf("handed to %s, since mode=transparent (of the %s)\n", handed_to, whose);
     else if (strcmp(rule, "-") == 0 && strcmp(option, "icc") == 0)
         (void)printf("by icc, of the %s and of the neighbour\n", whose);
     else if (strcmp(rule, "-") == 0 && audited)
         (void)printf("no rule allows it (of the %s)\n", whose);
     else if (strcmp(rule, "-") == 0)
         (void)printf("no rule allows it (%s=%s, of the %s)\n", option, verdict, whose);
+    else if (strcmp(option, "mode") == 0)
+        (void)printf("%s is the proxy's, to which mode=transparent hands (of the %s)\n", rule,
+                     whose);
     else
         (void)printf("by %s %s, of the %s\n", option, rule, whose);
     if (json_is_true(json_object_get(answer, "replies")) &&

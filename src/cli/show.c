@@ -92,14 +92,17 @@ static void print_unusual(const json_t *policy) {
     }
 }
 
-/* print_policy() - What an endpoint may reach: "10.88.0.1:8080/tcp, else reject". */
+/* print_policy() - What an endpoint may reach: "10.88.0.1:8080/tcp, else reject"; with
+ * mode=transparent "80,443 by 10.88.0.1:8080/tcp, else reject, mode transparent, dns log". */
 static void print_policy(const json_t *object) {
     const json_t *policy = json_object_get(object, "policy");
     const json_t *proxies = json_object_get(policy, "proxy");
+    const bool hands = strcmp(text_of(policy, "mode"), "transparent") == 0;
     size_t i;
     const json_t *proxy;
     json_array_foreach(proxies, i, proxy) {
-        (void)printf("%s%s/tcp", i == 0 ? "" : " ", json_string_value(proxy));
+        (void)printf("%s%s%s/tcp", i == 0 ? "" : " ", hands ? "80,443 by " : "",
+                     json_string_value(proxy));
     }
     const json_t *allow = json_object_get(policy, "allow");
     const json_t *deny = json_object_get(policy, "deny");

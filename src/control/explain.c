@@ -6,17 +6,29 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static json_t *explanation(const struct ne_endpoint *endpoint, const struct ne_target *target,
+/* handed_json() - Where the packet is led: "10.88.0.1:8080"; null where it is not. */
+static json_t *handed_json(const struct ne_network *network, const struct ne_target *target,
                            const struct ne_judgement *judgement) {
+    const struct ne_rule *rule = judgement->rule;
+    const bool v6 = target->to.addr.family == NE_V6;
+    const struct ne_proxy to = {.addr = v6 ? network->gateway6.addr : network->gateway4.addr,
+                                .port = rule != NULL ? rule->handed_to : 0};
+    char text[NE_PROXY_TEXT];
+    return to.port == 0 ? json_null() : json_string(ne_proxy_format(&to, text));
+}
+
+static json_t *explanation(const struct ne_network *network, const struct ne_endpoint *endpoint,
+                           const struct ne_target *target, const struct ne_judgement *judgement) {
     bool own = judgement->policy != NULL && strcmp(judgement->policy->id, endpoint->id) == 0;
     const struct ne_reason words = ne_reason_of(judgement);
     char text[NE_TARGET_TEXT];
-    return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:o, s:s, s:b, s:b, s:b}", "endpoint",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s*, s:o, s:s, s:b, s:b, s:b, s:o}", "endpoint",
                      endpoint->id, "to", ne_target_format(target, text), "verdict", words.verdict,
                      "reason", words.reason, "option", words.option, "rule",
                      words.rule[0] != '\0' ? json_string(words.rule) : json_null(), "policy_of",
                      own ? "endpoint" : "network", "lacks_route", endpoint->lacks_route, "audited",
-                     judgement->audited, "replies", judgement->replies);
+                     judgement->audited, "replies", judgement->replies, "handed_to",
+                     handed_json(network, target, judgement));
 }
 
 void get_explanation(struct ne_control *control, const char *id,
@@ -57,6 +69,6 @@ void get_explanation(struct ne_control *control, const char *id,
         .icmp_type = target.proto == IPPROTO_ICMPV6 ? 128 : 8, /* an echo request */
     };
     const struct ne_judgement judgement = ne_fence_verdict(&fence, &packet);
-    json_body_write(response, 200, JSON_TYPE, explanation(endpoint, &target, &judgement));
+    json_body_write(response, 200, JSON_TYPE, explanation(network, endpoint, &target, &judgement));
     ne_fence_free(&fence);
 }

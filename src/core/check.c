@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define DNS_PORT 53
 #define SHORT_ID 12 /* as the engine's command line shows ids */
 
 static int check_family(const struct ne_prefix *pool, const struct ne_prefix *gateway,
@@ -128,6 +129,35 @@ int ne_options_check(const struct ne_network *network, const struct ne_options *
     return check_allowed(network, options, err);
 }
 
+int ne_mode_check(const struct ne_network *network, const struct ne_endpoint *endpoint,
+                  struct ne_error *err) {
+    const struct ne_options options = ne_effective_options(network, endpoint);
+    if (options.mode != NE_MODE_TRANSPARENT)
+        return 0;
+    for (unsigned i = 0; i < options.proxy.count; i++) {
+        const struct ne_proxy *proxy = &options.proxy.items[i];
+        char text[NE_PROXY_TEXT];
+        if (proxy->addr.family != NE_NONE &&
+            !ne_addr_equal(&proxy->addr, &network->gateway4.addr) &&
+            !ne_addr_equal(&proxy->addr, &network->gateway6.addr))
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option proxy: %s is not on the bridge's address, and mode=transparent "
+                           "hands connections to this host alone, where the proxy can ask for "
+                           "their destinations; accepted is a port, 8080",
+                           ne_proxy_format(proxy, text));
+        if (proxy->port == DNS_PORT)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option proxy: port 53 is for names; mode=transparent needs another one "
+                           "for the proxy, 8080");
+        if (i > 0 && proxy->port != options.proxy.items[0].port)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option proxy: mode=transparent hands all connections to one port, and "
+                           "%u and %u are given; accepted is one, 8080",
+                           options.proxy.items[0].port, proxy->port);
+    }
+    return 0;
+}
+
 int ne_network_check(const struct ne_model *model, const struct ne_network *network,
                      struct ne_error *err) {
     if (network->pool4.addr.family == NE_NONE && network->pool6.addr.family == NE_NONE)
@@ -136,7 +166,8 @@ int ne_network_check(const struct ne_model *model, const struct ne_network *netw
                        "driver");
     if (check_family(&network->pool4, &network->gateway4, "IPv4", err) < 0 ||
         check_family(&network->pool6, &network->gateway6, "IPv6", err) < 0 ||
-        ne_options_check(network, &network->options, err) < 0)
+        ne_options_check(network, &network->options, err) < 0 ||
+        ne_mode_check(network, NULL, err) < 0)
         return -1;
     if (network->options.has_mtu && network->options.mtu < 1280 &&
         network->pool6.addr.family != NE_NONE)
@@ -190,7 +221,8 @@ int ne_endpoint_check(const struct ne_model *model, const struct ne_network *net
         return ne_fail(err, NE_BAD_INPUT, "endpoint %.*s has no address", SHORT_ID, endpoint->id);
     if (check_address(&endpoint->addr4, &network->pool4, &network->gateway4, err) < 0 ||
         check_address(&endpoint->addr6, &network->pool6, &network->gateway6, err) < 0 ||
-        ne_options_check(network, endpoint->options, err) < 0)
+        ne_options_check(network, endpoint->options, err) < 0 ||
+        ne_mode_check(network, endpoint, err) < 0)
         return -1;
 
     char mac[NE_MAC_TEXT];

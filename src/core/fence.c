@@ -20,6 +20,7 @@ void ne_fence_free(struct ne_fence *fence) {
     free(fence->near);
     free(fence->proxied);
     free(fence->insides);
+    free(fence->hands);
     ne_fence_init(fence);
 }
 
@@ -91,6 +92,15 @@ int ne_fence_add_member(struct ne_fence *fence, const struct ne_member *member,
     return 0;
 }
 
+int ne_fence_add_hand(struct ne_fence *fence, const struct ne_hand *hand, struct ne_error *err) {
+    void *room = ne_grow(fence->hands, fence->hand_count, sizeof(*fence->hands), err);
+    if (room == NULL)
+        return -1;
+    fence->hands = room;
+    fence->hands[fence->hand_count++] = *hand;
+    return 0;
+}
+
 int ne_policy_add_rule(struct ne_policy *policy, const struct ne_rule *rule, struct ne_error *err) {
     void *room = ne_grow(policy->rules, policy->rule_count, sizeof(*policy->rules), err);
     if (room == NULL)
@@ -117,9 +127,32 @@ static bool is_sorted(const struct ne_fence *fence) {
     return true;
 }
 
+static int compare_numbers(unsigned long a, unsigned long b) {
+    return (a > b) - (a < b);
+}
+
+/* by_precision() - Those that ask for a port, then those for one sender; the rest of the order only
+ * makes the same fence of the same model. */
+static int by_precision(const void *left, const void *right) {
+    const struct ne_hand *a = left;
+    const struct ne_hand *b = right;
+    int order = compare_numbers(a->asked == 0, b->asked == 0);
+    if (order == 0)
+        order = compare_numbers(a->from.family == NE_NONE, b->from.family == NE_NONE);
+    if (order == 0)
+        order = strcmp(a->bridge, b->bridge);
+    if (order == 0)
+        order = compare_numbers(a->to.family, b->to.family);
+    if (order == 0)
+        order = memcmp(a->from.bytes, b->from.bytes, sizeof(a->from.bytes));
+    return order != 0 ? order : compare_numbers(a->proto, b->proto);
+}
+
 void ne_fence_sort(struct ne_fence *fence) {
     if (!is_sorted(fence))
         qsort(fence->members, fence->member_count, sizeof(*fence->members), by_address);
+    if (fence->hand_count > 1)
+        qsort(fence->hands, fence->hand_count, sizeof(*fence->hands), by_precision);
 }
 
 bool ne_rule_matches(const struct ne_rule *rule, const struct ne_packet *packet) {
@@ -217,12 +250,13 @@ static bool holds(const struct ne_fence *fence, const struct ne_rule *rule,
         return may_answer(fence, packet);
     case NE_RULE_PLAIN:
     case NE_RULE_INSIDE:
+    case NE_RULE_HANDED:
         break;
     }
     return true;
 }
 
-/* judge() - What @policy says of a true member's @packet: rules 2, 3, 5 and 6. */
+/* judge() - What @policy says of a true member's @packet: rules 2, 3, 5, 6, 9 and 10. */
 static struct ne_judgement judge(const struct ne_fence *fence, const struct ne_policy *policy,
                                  const struct ne_packet *packet) {
     struct ne_judgement judgement = {
@@ -250,11 +284,11 @@ static struct ne_judgement judge(const struct ne_fence *fence, const struct ne_p
     judgement.replies = policy->inbound && judgement.verdict != NE_PASS && !judgement.audited &&
                         judgement.rule == NULL;
     if (judgement.verdict == NE_PASS)
-        judgement.reason = "allowed";
+        judgement.reason = kind == NE_RULE_HANDED ? "handed" : "allowed";
     else if (judgement.audited)
         judgement.verdict = NE_PASS;
     if (judgement.verdict == NE_PASS && kind != NE_RULE_NEIGHBOUR && kind != NE_RULE_PROXY &&
-        leads_inside(fence, &packet->to)) {
+        kind != NE_RULE_HANDED && leads_inside(fence, &packet->to)) {
         judgement.verdict = NE_REJECT;
         judgement.reason = "into-network";
         judgement.audited = false;

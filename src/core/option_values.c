@@ -211,7 +211,15 @@ void write_flag(const void *value, char text[static NE_OPTION_TEXT]) {
 }
 
 const char *ne_mode_name(enum ne_mode mode) {
-    return mode == NE_MODE_AUDIT ? "audit" : "enforce";
+    switch (mode) {
+    case NE_MODE_AUDIT:
+        return "audit";
+    case NE_MODE_TRANSPARENT:
+        return "transparent";
+    case NE_MODE_ENFORCE:
+        break;
+    }
+    return "enforce";
 }
 
 int read_mode(void *value, const char *key, const char *text, struct ne_error *err) {
@@ -219,8 +227,10 @@ int read_mode(void *value, const char *key, const char *text, struct ne_error *e
         *(enum ne_mode *)value = NE_MODE_ENFORCE;
     else if (strcasecmp(text, "audit") == 0)
         *(enum ne_mode *)value = NE_MODE_AUDIT;
+    else if (strcasecmp(text, "transparent") == 0)
+        *(enum ne_mode *)value = NE_MODE_TRANSPARENT;
     else
-        return bad_value(err, key, text, "enforce or audit");
+        return bad_value(err, key, text, "enforce, audit or transparent");
     return 0;
 }
 

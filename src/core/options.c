@@ -92,6 +92,12 @@ bool ne_options_own_policy(const struct ne_options *options) {
     return false;
 }
 
+bool ne_options_log_names(const struct ne_options *options) {
+    if (options->has_dns)
+        return options->dns.kind == NE_DNS_LOG;
+    return options->has_mode && options->mode == NE_MODE_TRANSPARENT;
+}
+
 struct ne_options ne_options_default(void) {
     return (struct ne_options){
         .proxy = {.count = 1, .items = {{.port = NE_PROXY_PORT}}},

@@ -7,6 +7,8 @@
 #define ND_NEIGHBOUR_SOLICITATION  135 /* RFC 4861, 4.3 */
 #define ND_NEIGHBOUR_ADVERTISEMENT 136 /* RFC 4861, 4.4 */
 #define DNS_PORT                   53
+#define HTTP_PORT                  80
+#define HTTPS_PORT                 443
 
 struct ne_options ne_effective_options(const struct ne_network *network,
                                        const struct ne_endpoint *endpoint) {
@@ -14,6 +16,10 @@ struct ne_options ne_effective_options(const struct ne_network *network,
     ne_options_override(&options, NE_SCOPE_NETWORK, &network->options);
     if (endpoint != NULL)
         ne_options_override(&options, NE_SCOPE_ENDPOINT, endpoint->options);
+    /* Who cannot be told of a proxy asks for names. */
+    if (options.mode == NE_MODE_TRANSPARENT && !network->options.has_dns &&
+        (endpoint == NULL || !endpoint->options->has_dns))
+        options.dns.kind = NE_DNS_LOG;
     return options;
 }
 
@@ -215,6 +221,7 @@ static struct ne_meter limits_of(const struct ne_options *options) {
         .quota = options->quota,
         .log = options->log,
         .silent = options->refuse == NE_REFUSE_DROP,
+        .hands = options->mode == NE_MODE_TRANSPARENT,
     };
 }
 
@@ -275,6 +282,137 @@ static int pass_proxies(struct ne_fence *fence, struct ne_policy *policy,
     return 0;
 }
 
+/* proxy_port() - To which port of @bridge mode=transparent hands; 0: to none. */
+static uint16_t proxy_port(const struct ne_options *options, const struct ne_addr *bridge) {
+    for (unsigned i = 0; i < options->proxy.count && bridge->family != NE_NONE; i++) {
+        const struct ne_proxy *proxy = &options->proxy.items[i];
+        if (proxy->addr.family == NE_NONE || ne_addr_equal(&proxy->addr, bridge))
+            return proxy->port;
+    }
+    return 0;
+}
+
+/* close_proxy() - The port that is handed to is reached by no other way: a proxy that was connected
+ * to itself would go round in circles. */
+static int close_proxy(struct ne_policy *policy, const struct ne_addr *bridge, uint16_t port,
+                       struct ne_error *err) {
+    const struct ne_rule rule = {
+        .to = ne_prefix_host(bridge),
+        .proto = IPPROTO_TCP,
+        .port_low = port,
+        .port_high = port,
+        .icmp_type = NE_ICMP_TYPE_ANY,
+        .verdict = policy->otherwise,
+        .option = "mode",
+    };
+    return port == 0 ? 0 : ne_policy_add_rule(policy, &rule, err);
+}
+
+static int hand_port(struct ne_policy *policy, enum ne_family family, uint8_t proto, uint16_t port,
+                     uint16_t handed_to, struct ne_error *err) {
+    const struct ne_rule rule = {
+        .kind = NE_RULE_HANDED,
+        .to = {.addr = {.family = family}},
+        .proto = proto,
+        .port_low = port,
+        .port_high = port,
+        .icmp_type = NE_ICMP_TYPE_ANY,
+        .handed_to = handed_to,
+        .verdict = NE_PASS,
+        .option = "mode",
+    };
+    return ne_policy_add_rule(policy, &rule, err);
+}
+
+/* keep_to_itself() - What means the host itself, or nobody in particular: a frame may say so, and
+ * who was handed it would ask its own loopback. ::/80 has ::1 and the mapped IPv4 addresses. */
+static int keep_to_itself(struct ne_policy *policy, enum ne_family family, struct ne_error *err) {
+    static const char *const nowhere[] = {"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3",
+                                          "::/80",     "fe80::/10",   "ff00::/8"};
+    struct ne_rule rule = {
+        .proto = NE_PROTO_ANY,
+        .port_high = UINT16_MAX,
+        .icmp_type = NE_ICMP_TYPE_ANY,
+        .verdict = policy->otherwise,
+    };
+    for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
+        if (ne_prefix_parse(nowhere[i], &rule.to) && rule.to.addr.family == family &&
+            ne_policy_add_rule(policy, &rule, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* add_handing() - What goes to 80 and 443 of any address of @bridge's family is handed to the
+ * proxy, and questions to the forwarder, while that listens. */
+static int add_handing(struct ne_policy *policy, const struct ne_network *network,
+                       const struct ne_options *options, const struct ne_addr *bridge,
+                       struct ne_error *err) {
+    uint16_t port = proxy_port(options, bridge);
+    if (keep_to_itself(policy, bridge->family, err) < 0)
+        return -1;
+    if (port != 0 && (hand_port(policy, bridge->family, IPPROTO_TCP, HTTP_PORT, port, err) < 0 ||
+                      hand_port(policy, bridge->family, IPPROTO_TCP, HTTPS_PORT, port, err) < 0))
+        return -1;
+    if (bridge->family == NE_NONE || options->dns.kind != NE_DNS_LOG || !network->forwarder_up)
+        return 0;
+    if (hand_port(policy, bridge->family, IPPROTO_UDP, DNS_PORT, DNS_PORT, err) < 0)
+        return -1;
+    return hand_port(policy, bridge->family, IPPROTO_TCP, DNS_PORT, DNS_PORT, err);
+}
+
+/* hand_for_all() - Where @bridge's members are led that no other entry names; NULL: nowhere yet. */
+static const struct ne_hand *hand_for_all(const struct ne_fence *fence, const char *bridge,
+                                          enum ne_family family, uint8_t proto, uint16_t asked) {
+    for (size_t i = 0; i < fence->hand_count; i++) {
+        const struct ne_hand *hand = &fence->hands[i];
+        if (hand->from.family == NE_NONE && hand->to.family == family && hand->proto == proto &&
+            hand->asked == asked && strcmp(hand->bridge, bridge) == 0)
+            return hand;
+    }
+    return NULL;
+}
+
+/* add_hand() - For all of @network's members, or, where those are led to another port, for @from
+ * alone (NE_NONE: the network itself has the policy). */
+static int add_hand(struct ne_fence *fence, const struct ne_network *network,
+                    const struct ne_addr *from, const struct ne_addr *to, uint8_t proto,
+                    uint16_t asked, uint16_t port, struct ne_error *err) {
+    struct ne_hand hand = {.to = *to, .proto = proto, .asked = asked, .port = port};
+    const struct ne_hand *others = hand_for_all(fence, network->bridge, to->family, proto, asked);
+    if (others != NULL && (others->port == port || from->family == NE_NONE))
+        return 0;
+    if (others != NULL)
+        hand.from = *from;
+    memcpy(hand.bridge, network->bridge, sizeof(hand.bridge));
+    return ne_fence_add_hand(fence, &hand, err);
+}
+
+/* add_hands() - Where @options lead what their policy hands, for @endpoint or (NULL) the network.
+ */
+static int add_hands(struct ne_fence *fence, const struct ne_network *network,
+                     const struct ne_endpoint *endpoint, const struct ne_options *options,
+                     struct ne_error *err) {
+    const struct ne_addr nobody = {0};
+    const struct ne_addr *bridges[] = {&network->gateway4.addr, &network->gateway6.addr};
+    const struct ne_addr *froms[] = {endpoint != NULL ? &endpoint->addr4 : &nobody,
+                                     endpoint != NULL ? &endpoint->addr6 : &nobody};
+    bool names = options->dns.kind == NE_DNS_LOG && network->forwarder_up;
+    for (size_t i = 0; options->mode == NE_MODE_TRANSPARENT && i < 2; i++) {
+        const struct ne_addr *to = bridges[i];
+        uint16_t port = proxy_port(options, to);
+        if (to->family == NE_NONE || (endpoint != NULL && froms[i]->family == NE_NONE))
+            continue;
+        if (port != 0 && add_hand(fence, network, froms[i], to, IPPROTO_TCP, 0, port, err) < 0)
+            return -1;
+        if (names &&
+            (add_hand(fence, network, &nobody, to, IPPROTO_UDP, DNS_PORT, DNS_PORT, err) < 0 ||
+             add_hand(fence, network, &nobody, to, IPPROTO_TCP, DNS_PORT, DNS_PORT, err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
 /* add_policy() - The rules that @options mean on @network. */
 static int add_policy(struct ne_fence *fence, const char *id, const struct ne_network *network,
                       const struct ne_options *options, struct ne_error *err) {
@@ -283,6 +421,8 @@ static int add_policy(struct ne_fence *fence, const char *id, const struct ne_ne
     if (ne_fence_add_policy(fence, id, otherwise, &policy, err) < 0)
         return -1;
     policy->limits = limits_of(options);
+    const struct ne_addr *bridge[] = {&network->gateway4.addr, &network->gateway6.addr};
+    bool hands = options->mode == NE_MODE_TRANSPARENT;
     policy->audit = options->mode == NE_MODE_AUDIT;
     if (policy->audit)
         fence->reaches_beyond = true;
@@ -294,24 +434,36 @@ static int add_policy(struct ne_fence *fence, const char *id, const struct ne_ne
         ((options->icc || network->proxied) && pass_questions(policy, network, err) < 0) ||
         add_targets(policy, &options->deny, "deny", otherwise, err) < 0)
         return -1;
-    if (pass_proxies(fence, policy, network, options, true, err) < 0 ||
+    for (size_t i = 0; hands && i < 2; i++) {
+        if (close_proxy(policy, bridge[i], proxy_port(options, bridge[i]), err) < 0)
+            return -1;
+    }
+    if ((!hands && pass_proxies(fence, policy, network, options, true, err) < 0) ||
         add_names(fence, policy, network, &options->dns, err) < 0)
         return -1;
     /* No rule above passes anything to an address of the pool but the bridge's own and those of
-     * members that are proxies. */
-    if (network->near && (pass_members(policy, network, options, err) < 0 ||
-                          add_pool(policy, options, network->proxied, &network->pool4,
-                                   &network->gateway4.addr, err) < 0 ||
-                          add_pool(policy, options, network->proxied, &network->pool6,
-                                   &network->gateway6.addr, err) < 0))
+     * members that are proxies. What is for a container, or for the bridge itself, is handed to
+     * nobody. */
+    if (!hands && network->near && pass_members(policy, network, options, err) < 0)
         return -1;
-    if (pass_proxies(fence, policy, network, options, false, err) < 0)
+    if ((network->near || hands) && (add_pool(policy, options, network->proxied, &network->pool4,
+                                              &network->gateway4.addr, err) < 0 ||
+                                     add_pool(policy, options, network->proxied, &network->pool6,
+                                              &network->gateway6.addr, err) < 0))
+        return -1;
+    if (!hands && pass_proxies(fence, policy, network, options, false, err) < 0)
         return -1;
     for (size_t i = 0; i < options->allow.count; i++) {
         if (!is_bridge_alone(network, &options->allow.items[i].to))
             fence->reaches_beyond = true;
     }
-    return add_targets(policy, &options->allow, "allow", NE_PASS, err);
+    if (add_targets(policy, &options->allow, "allow", NE_PASS, err) < 0)
+        return -1;
+    for (size_t i = 0; hands && i < 2; i++) {
+        if (add_handing(policy, network, options, bridge[i], err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int add_meter(struct ne_fence *fence, const struct ne_endpoint *endpoint, size_t policy,
@@ -413,7 +565,8 @@ static int build(const struct ne_model *model, struct ne_fence *fence, struct ne
             (network->near && ne_fence_add_near(fence, network->bridge, err) < 0) ||
             (network->proxied && ne_fence_add_proxied(fence, network->bridge, err) < 0) ||
             add_insides(fence, network, err) < 0 ||
-            add_policy(fence, network->id, network, &options, err) < 0)
+            add_policy(fence, network->id, network, &options, err) < 0 ||
+            add_hands(fence, network, NULL, &options, err) < 0)
             return -1;
     }
     for (size_t i = 0; i < model->endpoints.count; i++) {
@@ -426,7 +579,8 @@ static int build(const struct ne_model *model, struct ne_fence *fence, struct ne
         if (ne_options_own_policy(endpoint->options)) {
             struct ne_options options = ne_effective_options(network, endpoint);
             policy = fence->policy_count;
-            if (add_policy(fence, endpoint->id, network, &options, err) < 0)
+            if (add_policy(fence, endpoint->id, network, &options, err) < 0 ||
+                add_hands(fence, network, endpoint, &options, err) < 0)
                 return -1;
         }
         if (add_meter(fence, endpoint, policy, err) < 0 ||
@@ -488,7 +642,7 @@ size_t ne_routes(const struct ne_network *network, const struct ne_endpoint *end
         }
         add_halves(network, &to.addr, routes, &count);
     }
-    if (options.mode == NE_MODE_AUDIT) {
+    if (options.mode == NE_MODE_AUDIT || options.mode == NE_MODE_TRANSPARENT) {
         add_halves(network, &network->gateway4.addr, routes, &count);
         add_halves(network, &network->gateway6.addr, routes, &count);
     }

@@ -5,7 +5,7 @@
 
 int check_forwarder(const struct ne_driver *driver, const struct ne_options *options,
                     struct ne_error *err) {
-    if (!options->has_dns || options->dns.kind != NE_DNS_LOG)
+    if (!ne_options_log_names(options))
         return 0;
     if (driver->forwarder == NULL)
         return ne_fail(

@@ -92,6 +92,10 @@ static int check_names_local(struct ne_driver *driver, const struct ne_network *
 
 int check_local(struct ne_driver *driver, const struct ne_network *network,
                 const struct ne_options *options, struct ne_error *err) {
+    if (network->internal && options->has_mode && options->mode == NE_MODE_TRANSPARENT)
+        return ne_fail(err, NE_BAD_INPUT,
+                       "option mode: transparent is for what a container sends beyond this host, "
+                       "and the network is --internal: leave it or --internal out");
     if (network->internal && options->has_mode && options->mode == NE_MODE_AUDIT)
         return ne_fail(err, NE_BAD_INPUT,
                        "option mode: audit lets pass what leaves this host, and the network is "

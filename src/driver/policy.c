@@ -153,10 +153,26 @@ static void put_back(struct ne_driver *driver, const struct subject *subject,
         not_undone(driver, "policy of", subject->network->id, &err);
 }
 
-/* logs_names() - Then dnsmasq was there once: without it names fail, and other options can change.
- */
-static bool logs_names(const struct ne_options *options) {
-    return options->has_dns && options->dns.kind == NE_DNS_LOG;
+/* check_mode() - Of the subject and of all whose options are in part its own, as if it had
+ * @options. */
+static int check_mode(const struct ne_driver *driver, const struct subject *subject,
+                      const struct ne_options *options, struct ne_error *err) {
+    struct ne_network network = *subject->network;
+    if (subject->endpoint != NULL) {
+        struct ne_endpoint endpoint = *subject->endpoint;
+        endpoint.options = options;
+        return ne_mode_check(&network, &endpoint, err);
+    }
+    network.options = *options;
+    if (ne_mode_check(&network, NULL, err) < 0)
+        return -1;
+    for (size_t i = 0; i < driver->model.endpoints.count; i++) {
+        const struct ne_endpoint *endpoint = ne_model_endpoint_at(&driver->model, i);
+        if (strcmp(endpoint->network, network.id) == 0 &&
+            ne_options_own_policy(endpoint->options) && ne_mode_check(&network, endpoint, err) < 0)
+            return ne_context(err, "endpoint %.12s", endpoint->id);
+    }
+    return 0;
 }
 
 /* judge() - Everything that can be wrong with @options for @subject. */
@@ -164,7 +180,11 @@ static int judge(struct ne_driver *driver, const struct subject *subject,
                  const struct ne_options *options, struct ne_error *err) {
     if (check_links(options_of(subject), options, err) < 0 ||
         ne_options_check(subject->network, options, err) < 0 ||
-        (!logs_names(options_of(subject)) && check_forwarder(driver, options, err) < 0))
+        check_mode(driver, subject, options, err) < 0)
+        return -1;
+    /* Where names were logged dnsmasq was there once: without it they fail, and other options can
+     * change. */
+    if (!ne_options_log_names(options_of(subject)) && check_forwarder(driver, options, err) < 0)
         return -1;
     return check_local(driver, subject->network, options, err);
 }

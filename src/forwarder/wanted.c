@@ -8,8 +8,9 @@ static bool is_asked_for(const struct ne_model *model, const struct ne_network *
         return true;
     for (size_t i = 0; i < model->endpoints.count; i++) {
         const struct ne_endpoint *endpoint = ne_model_endpoint_at(model, i);
-        if (endpoint->options->has_dns && endpoint->options->dns.kind == NE_DNS_LOG &&
-            strcmp(endpoint->network, network->id) == 0)
+        if (strcmp(endpoint->network, network->id) == 0 &&
+            ne_options_log_names(endpoint->options) &&
+            ne_effective_options(network, endpoint).dns.kind == NE_DNS_LOG)
             return true;
     }
     return false;

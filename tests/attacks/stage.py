@@ -11,9 +11,12 @@ from lab import Container, Lab, Network, Scene
 from lab.firewall import our_links
 from lab.images import image
 from lab.lab import CACHE
+from lab.packet import ICMPV6, TCP, UDP, Packet
 from lab.servers import Responder
 from ways import OPEN, PROXY, PUBLISHED, WAYS, Around, Who
 
+HANDED = 8082  # where what is handed is led to
+UPSTREAM = "198.51.100.9"  # the host's, whom only its forwarder asks
 HOST_TCP = (22, 53, 2375, OPEN, PROXY + 1)
 HOST_UDP = (53, 67, 137, 1900, 5353, 5355, OPEN, PROXY)
 MEMBER_PROXY = 3128  # the port of a proxy that is a container of the network
@@ -52,11 +55,25 @@ class Seen:
         return self.packets + self.changed
 
 
+class HandedScene(Scene):
+    """Of a network that hands: what arrives at the proxy and the forwarder is meant to."""
+
+    def is_proxy_use(self, packet: Packet) -> bool:
+        here = packet.dst in (self.network.gateway, self.network.gateway_v6)
+        served = here and (packet.proto, packet.dport) in ((TCP, HANDED), (TCP, 53), (UDP, 53))
+        # Who is led somewhere asks for the bridge's MAC address first: its group, RFC 4291, 2.7.1.
+        asks = packet.proto == ICMPV6 and packet.dst == "ff02::1:ff00:1"
+        return served or asks or packet.src == packet.dst == UPSTREAM
+
+
 class Side:
     """A network with an attacker, one that has NET_ADMIN, and a neighbour."""
 
-    def __init__(self, lab: Lab, name: str, *options: str) -> None:
+    def __init__(
+        self, lab: Lab, name: str, *options: str, scene: type[Scene] = Scene
+    ) -> None:
         self.lab = lab
+        self.scene = scene
         self.network = lab.engine.network(name, *options)
         start = lab.engine.start
         self.plain = start("--network", name, image="attacker")
@@ -143,13 +160,13 @@ class Stage:
         self, side: Side, proxy_in_use: bool = False, attacker: Container | None = None
     ) -> Iterator[Seen]:
         """Ask every receiver: outside, the host's own stack, each neighbour, the host's tables."""
-        scene = Scene(self.lab, side.network, side.plain)
-        sides = (self.near, self.dual, self.answering, self.proxied)
+        scene = side.scene(self.lab, side.network, side.plain)
+        sides = {self.near, self.dual, self.answering, self.proxied, side}
         neighbours = [*(each.same for each in sides if each.same is not attacker)]
         neighbours += [self.far, self.docker0] + ([side.plain] if attacker is side.same else [])
         verdict = Seen()
         before = self.tables()
-        with scene.watch(neighbours, proxy_in_use) as arrived:
+        with scene.watch(neighbours, proxy_in_use or side.scene is HandedScene) as arrived:
             yield verdict
         verdict.packets = [str(packet) for packet in arrived.arrived]
         verdict.changed = sorted(self.tables() ^ before)

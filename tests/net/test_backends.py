@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ TARGETS = (
     *(GATEWAY, "10.88.0.2", "10.88.0.3", "10.88.0.4", "10.88.0.9", "192.0.2.1", OUTSIDE),
     *(GATEWAY6, "fd00:88::2", "fd00:88::3", "fd00:88::4", "fd00:88::9"),
 )
-PORTS = (1, 9, 10, 15, 20, 21, 53, 80, 8080)
+PORTS = (1, 9, 10, 15, 20, 21, 53, 80, 443, 8080, 8081)
 SPORT = 20000
 
 
@@ -56,6 +57,11 @@ class Side:
         self.host.sysctl(ipv6__conf__all__forwarding=1)
         self.daemon.call("CreateNetwork", network_body(ipv6=True, **network))
         self.members: dict[int, Member] = {}
+        # While names are not answered yet, none are handed: wait for one who may ask anybody.
+        open_one = {"mode": "transparent", "proxy": "8080", "dns": "log", "deny": "", "allow": ""}
+        self.asker = Member(self.daemon, 5, ipv6=True, **open_one)
+        path = f"/v1/endpoints/{endpoint_id(5)}/explain/{OUTSIDE}:53/udp"
+        wait_until(lambda: self.daemon.get(path)["handed_to"], "names to be answered", timeout=15)
 
     def add(self, number: int, options: dict[str, str]) -> None:
         """A member with options of its own."""
@@ -63,7 +69,7 @@ class Side:
 
     def close(self) -> None:
         """Remove it all."""
-        for member in self.members.values():
+        for member in (self.asker, *self.members.values()):
             member.netns.close()
         self.daemon.close()
         self.outside.close()
@@ -113,10 +119,16 @@ def random_options(rng: random.Random) -> dict[str, str]:
         ("refuse", ("drop", "reject")),
         ("icc", ("true", "false")),
         ("inbound", ("true", "false")),
-        ("mode", ("audit", "enforce")),
+        ("mode", ("audit", "enforce", "transparent")),
+        ("dns", ("off", "log")),
     ):
         if rng.random() < 0.4:
             options[key] = rng.choice(words)
+    # What is handed is led to the bridge alone: other proxies are refused there.
+    if options.get("mode") == "transparent":
+        options["proxy"] = rng.choice(("8080", "8081"))
+    elif options.get("proxy", "8080") != "8080":
+        options.setdefault("mode", "enforce")
     return options
 
 
@@ -149,8 +161,11 @@ class Shot:
         return f"/v1/endpoints/{endpoint_id(self.sender)}/explain/{shown}:{self.port}/{proto}"
 
 
-def fire(side: Side, shots: list[Shot]) -> tuple[set[int], set[int]]:
-    """Send them. Which arrived where they were for, and which got a reset, by their numbers."""
+Place = tuple[str, int]  # an address and a port
+
+
+def fire(side: Side, shots: list[Shot]) -> tuple[dict[int, set[Place]], set[int]]:
+    """Send them. Which arrived, and where, and which got a reset, by their numbers."""
     [shown] = json.loads(side.host.run("ip", "-j", "link", "show", BRIDGE).out)
     here = {shot.sport for shot in shots}
     with contextlib.ExitStack() as stack:
@@ -177,14 +192,23 @@ def fire(side: Side, shots: list[Shot]) -> tuple[set[int], set[int]]:
         def reset(packet: Packet) -> bool:
             return packet.proto == TCP and packet.dport in here
 
-        arrived: set[int] = set()
+        arrived: dict[int, set[Place]] = {}
         answered: set[int] = set()
         for receiver in inner:
-            arrived |= {int(p.sport or 0) for p in receiver.packets(came)}
             answered |= {int(p.dport or 0) for p in receiver.packets(reset)}
-        for receiver in outer:
-            arrived |= {int(p.sport or 0) for p in receiver.packets(came)}
+        for receiver in (*inner, *outer):
+            for packet in receiver.packets(came):
+                place = (packet.dst, int(packet.dport or 0))
+                arrived.setdefault(int(packet.sport or 0), set()).add(place)
     return arrived, answered
+
+
+def landing(shot: Shot, says: dict[str, Any]) -> Place:
+    """Where it is to arrive: a packet that is handed arrives at the proxy's or the forwarder's."""
+    if says["handed_to"] is None:
+        return (shot.target, shot.port)
+    address, _, port = says["handed_to"].rpartition(":")
+    return (address.strip("[]"), int(port))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -202,17 +226,18 @@ def test_both_do_what_the_model_says(tmp_path: Path, seed: int) -> None:
                 side.add(number, options)
             assert side.daemon.get("/v1/status")["firewall"].startswith(backend)
             results[backend] = fire(side, shots)
-            says = {shot.sport: side.daemon.get(shot.path())["verdict"] for shot in shots}
+            says = {shot.sport: side.daemon.get(shot.path()) for shot in shots}
         finally:
             side.close()
-    passes = {shot.sport for shot in shots if says[shot.sport] == "pass" and not shot.forged}
-    told = {
-        shot.sport
-        for shot in shots
-        if shot.proto == TCP and says[shot.sport] == "reject" and not shot.forged
-    }
+    honest = [(shot, says[shot.sport]) for shot in shots if not shot.forged]
+    passes = {s.sport: {landing(s, said)} for s, said in honest if said["verdict"] == "pass"}
+    told = {s.sport for s, said in honest if s.proto == TCP and said["verdict"] == "reject"}
     for backend, (arrived, answered) in results.items():
-        wrong = [vars(shot) for shot in shots if (shot.sport in arrived) != (shot.sport in passes)]
+        wrong = [
+            (vars(shot), arrived.get(shot.sport), passes.get(shot.sport))
+            for shot in shots
+            if arrived.get(shot.sport) != passes.get(shot.sport)
+        ]
         assert not wrong, (backend, network, members, wrong[:3])
         wrong = [vars(shot) for shot in shots
                  if shot.sport not in passes and (shot.sport in answered) != (shot.sport in told)]  # fmt: skip

@@ -109,6 +109,33 @@ def with_ipv6() -> dict[str, Any]:
     return body
 
 
+def test_what_is_handed_stays_on_the_host(world: World) -> None:
+    """mode=transparent: 80 and 443 of others are allowed as far as the proxy, and no further."""
+    body = with_ipv6()
+    options = {"mode": "transparent", "dns": "off"}
+    body["Options"]["com.docker.network.generic"] = options
+    world.daemon.call("CreateNetwork", body)
+    status, network = world.tried()
+    assert status == 0 and network["mode"] == "transparent"
+    assert [proxy["answer"] for proxy in network["proxies"]] == ["refused"] * 2
+    proxy = Listener(world.daemon.netns, 8080)
+    status, network = world.tried()
+    assert status == 0
+    assert [proxy["answer"] for proxy in network["proxies"]] == ["answers"] * 2
+    allowed = [item for item in network["attempts"] if item["result"] != "closed"]
+    assert {item["result"] for item in allowed} == {"allowed"}
+    assert {tuple(item["arrived_at"]) for item in allowed} == {("host",)}
+    assert {item["what"].rpartition(":")[2] for item in allowed} == {"80/tcp", "443/tcp"}
+    assert {"198.51.100.2:443/tcp", "169.254.169.254:80/tcp"} <= {item["what"] for item in allowed}
+    assert f"{GATEWAY}:443/tcp" not in {item["what"] for item in allowed}
+
+    world.mark_all("ip daddr 198.51.100.2")  # what is marked as passed goes out itself
+    status, network = world.tried()
+    opened = {item["what"] for item in network["attempts"] if item["result"] == "open"}
+    assert status == 3 and "198.51.100.2:443/tcp" in opened
+    proxy.close()
+
+
 @pytest.mark.parametrize("body", [network_body(), with_ipv6()], ids=["v4", "v6"])
 def test_a_whole_fence_is_closed(world: World, body: dict[str, Any]) -> None:
     world.daemon.call("CreateNetwork", body)

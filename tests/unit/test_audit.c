@@ -196,6 +196,16 @@ static void test_audit_mode(void **state) {
     expect("", "changed", "", "");
 }
 
+static void test_what_was_not_led(void **state) {
+    (void)state;
+    set(&network()->options, "mode", "transparent");
+    enforce();
+    packet("handed", 2, "198.51.100.1", 443);
+    expect("reject", "unhanded", "mode", "0.0.0.0/0:443/tcp");
+    packet("refused", 2, "198.51.100.1", 8443);
+    expect("reject", "policy", "refuse", "");
+}
+
 static void test_a_policy_that_changed_meanwhile(void **state) {
     (void)state;
     set(&network()->options, "deny", "");
@@ -387,6 +397,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_reason_and_rule, begin, finish),
         cmocka_unit_test_setup_teardown(test_limits, begin, finish),
         cmocka_unit_test_setup_teardown(test_audit_mode, begin, finish),
+        cmocka_unit_test_setup_teardown(test_what_was_not_led, begin, finish),
         cmocka_unit_test_setup_teardown(test_a_policy_that_changed_meanwhile, begin, finish),
         cmocka_unit_test_setup_teardown(test_an_endpoint_that_left, begin, finish),
         cmocka_unit_test_setup_teardown(test_what_was_left_out_is_told_to_the_packet, begin,

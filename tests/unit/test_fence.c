@@ -421,6 +421,128 @@ static void a_member_is_the_proxy(void **state) {
     drop(&w);
 }
 
+/* hand_to() - Where the fence leads what is handed of @from; 0: nowhere. */
+static uint16_t hand_to(const struct ne_fence *fence, const char *from, uint8_t proto,
+                        uint16_t port) {
+    const struct ne_addr sender = addr(from);
+    for (size_t i = 0; i < fence->hand_count; i++) {
+        const struct ne_hand *hand = &fence->hands[i];
+        if (hand->to.family == sender.family && hand->proto == proto &&
+            (hand->asked == 0 || hand->asked == port) &&
+            (hand->from.family == NE_NONE || ne_addr_equal(&hand->from, &sender)))
+            return hand->port;
+    }
+    return 0;
+}
+
+static void what_is_handed_is_led_to_the_proxy(void **state) {
+    (void)state;
+    struct world w;
+    struct ne_network n = network("8080");
+    struct ne_endpoint e = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
+    e.addr6 = addr("fd00:88::2");
+    give(&n.options, "mode", "transparent");
+    give(&n.options, "deny", "192.0.2.9:80/tcp");
+    give(&n.options, "allow", "192.0.2.8:443/tcp");
+    n.forwarder_up = true;
+    build(&w, &n, &e);
+    static const struct {
+        const char *to;
+        uint8_t proto;
+        uint16_t port;
+        enum ne_verdict verdict;
+        const char *reason;
+        uint16_t handed_to;
+    } packets[] = {
+        {"203.0.113.1", IPPROTO_TCP, 80, NE_PASS, "handed", 8080},
+        {"203.0.113.1", IPPROTO_TCP, 443, NE_PASS, "handed", 8080},
+        {"2001:db8::1", IPPROTO_TCP, 443, NE_PASS, "handed", 8080},
+        {"203.0.113.1", IPPROTO_UDP, 53, NE_PASS, "handed", 53},
+        {"2001:db8::1", IPPROTO_TCP, 53, NE_PASS, "handed", 53},
+        {"10.88.0.1", IPPROTO_UDP, 53, NE_PASS, "allowed", 0},
+        {"203.0.113.1", IPPROTO_UDP, 443, NE_REJECT, "policy", 0},
+        {"203.0.113.1", IPPROTO_TCP, 8080, NE_REJECT, "policy", 0},
+        {"10.88.0.1", IPPROTO_TCP, 8080, NE_REJECT, "policy", 0},
+        {"fd00:88::1", IPPROTO_TCP, 8080, NE_REJECT, "policy", 0},
+        {"10.88.0.1", IPPROTO_TCP, 443, NE_REJECT, "policy", 0},
+        {"10.88.0.3", IPPROTO_TCP, 443, NE_REJECT, "into-network", 0},
+        {"127.0.0.1", IPPROTO_TCP, 80, NE_REJECT, "policy", 0},
+        {"::1", IPPROTO_TCP, 80, NE_REJECT, "policy", 0},
+        {"::ffff:127.0.0.1", IPPROTO_TCP, 80, NE_REJECT, "policy", 0},
+        {"64:ff9b::c000:201", IPPROTO_TCP, 80, NE_PASS, "handed", 8080},
+        {"192.0.2.9", IPPROTO_TCP, 80, NE_REJECT, "policy", 0}, /* deny wins */
+        {"192.0.2.8", IPPROTO_TCP, 443, NE_PASS, "allowed", 0}, /* so does allow */
+    };
+    for (size_t i = 0; i < COUNT(packets); i++) {
+        bool six = strchr(packets[i].to, ':') != NULL;
+        struct ne_packet p = packet(six ? "fd00:88::2" : "10.88.0.2", packets[i].to,
+                                    packets[i].proto, packets[i].port);
+        struct ne_judgement judged = ne_fence_verdict(&w.fence, &p);
+        assert_int_equal(judged.verdict, packets[i].verdict);
+        assert_string_equal(judged.reason, packets[i].reason);
+        assert_int_equal(judged.rule != NULL ? judged.rule->handed_to : 0, packets[i].handed_to);
+        if (packets[i].handed_to != 0)
+            assert_int_equal(hand_to(&w.fence, six ? "fd00:88::2" : "10.88.0.2", p.proto, p.port),
+                             packets[i].handed_to);
+    }
+    assert_int_equal(w.fence.hand_count, 6); /* of each family, names by two protocols */
+    struct ne_prefix routes[NE_ROUTES_MAX];
+    assert_int_equal(ne_routes(&n, &e, routes), 5); /* halves of both, and what is allowed */
+    drop(&w);
+
+    /* Before the forwarder listens, and without it, port 53 is closed. */
+    n.forwarder_up = false;
+    build(&w, &n, &e);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "203.0.113.1", IPPROTO_UDP, 53)), NE_REJECT);
+    assert_int_equal(w.fence.hand_count, 2);
+    drop(&w);
+    give(&n.options, "dns", "off");
+    n.forwarder_up = true;
+    build(&w, &n, &e);
+    assert_int_equal(verdict(&w, packet("10.88.0.2", "203.0.113.1", IPPROTO_UDP, 53)), NE_REJECT);
+    drop(&w);
+}
+
+/* Only who has another port than the rest of the network has an entry of its own. */
+static void each_is_led_to_its_own_port(void **state) {
+    (void)state;
+    static const struct {
+        const char *network, *one, *other; /* modes */
+        const char *port;                  /* of the other */
+        size_t hands;
+        uint16_t led_one, led_other;
+    } worlds[] = {
+        {"transparent", NULL, NULL, NULL, 2, 8080, 8080},
+        {"transparent", NULL, NULL, "8080", 2, 8080, 8080},
+        {"transparent", NULL, NULL, "8081", 3, 8080, 8081},
+        {"enforce", NULL, NULL, NULL, 0, 0, 0},
+        {"enforce", NULL, "transparent", "8081", 1, 8081, 8081}, /* the one's are not handed */
+        {"audit", "transparent", "transparent", "8081", 2, 8080, 8081},
+    };
+    for (size_t i = 0; i < COUNT(worlds); i++) {
+        struct world w;
+        struct ne_network n = network("8080");
+        struct ne_endpoint one = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
+        struct ne_endpoint other = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
+        give(&n.options, "mode", worlds[i].network);
+        if (worlds[i].one != NULL)
+            give(&given[0], "mode", worlds[i].one);
+        if (worlds[i].other != NULL)
+            give(&given[1], "mode", worlds[i].other);
+        if (worlds[i].port != NULL)
+            give(&given[1], "proxy", worlds[i].port);
+        ne_model_init(&w.model);
+        assert_non_null(ne_model_add_network(&w.model, &n, &err));
+        assert_non_null(ne_model_add_endpoint(&w.model, &one, &err));
+        assert_non_null(ne_model_add_endpoint(&w.model, &other, &err));
+        assert_int_equal(ne_model_fence(&w.model, &w.fence, &err), 0);
+        assert_int_equal(w.fence.hand_count, worlds[i].hands);
+        assert_int_equal(hand_to(&w.fence, "10.88.0.2", IPPROTO_TCP, 443), worlds[i].led_one);
+        assert_int_equal(hand_to(&w.fence, "10.88.0.3", IPPROTO_TCP, 443), worlds[i].led_other);
+        drop(&w);
+    }
+}
+
 static void what_clashes_is_refused(void **state) {
     (void)state;
     struct ne_model model;
@@ -471,6 +593,8 @@ int main(void) {
         cmocka_unit_test(ipv6_asks_for_the_bridge_alone),
         cmocka_unit_test(both_neighbours_need_icc),
         cmocka_unit_test(a_member_is_the_proxy),
+        cmocka_unit_test(what_is_handed_is_led_to_the_proxy),
+        cmocka_unit_test(each_is_led_to_its_own_port),
         cmocka_unit_test(what_clashes_is_refused),
     };
     return cmocka_run_group_tests_name("fence", tests, NULL, NULL);

@@ -37,6 +37,9 @@ static void fence_of(struct ne_fence *fence, size_t count) {
         member.addr.bytes[last] = (uint8_t)(i / 2 + 2);
         assert_int_equal(ne_fence_add_member(fence, &member, &err), 0);
     }
+    struct ne_hand hand = {.bridge = "ne-aaaaaaaaaaaa", .proto = IPPROTO_TCP, .port = 8080};
+    assert_true(ne_addr_parse("10.88.0.1", &hand.to));
+    assert_int_equal(ne_fence_add_hand(fence, &hand, &err), 0);
     ne_fence_sort(fence);
 }
 
@@ -138,7 +141,8 @@ static void all_ways_lead_to_chains(void **state) {
             assert_non_null(chain_of(&table, name));
     }
     assert_int_equal(backs, fence.member_count);
-    static const char *const bases[] = {"prerouting", "input", "forward", "output", "postrouting"};
+    static const char *const bases[] = {"prerouting", "input",   "forward",
+                                        "output",     "leading", "postrouting"};
     for (size_t i = 0; i < COUNT(bases); i++)
         assert_non_null(chain_of(&table, bases[i])->base);
     fence_free(&table);
@@ -168,7 +172,7 @@ static void what_a_member_is(void **state) {
 /* Each of these makes other rules or other elements. */
 static void what_differs_is_seen(void **state) {
     (void)state;
-    for (int change = 0; change < 12; change++) {
+    for (int change = 0; change < 15; change++) {
         struct ne_fence fence;
         fence_of(&fence, 2);
         with_proxy(&fence);
@@ -207,6 +211,15 @@ static void what_differs_is_seen(void **state) {
             break;
         case 11:
             policy->rules[2].kind = NE_RULE_PLAIN;
+            break;
+        case 12:
+            fence.hands[0].port++;
+            break;
+        case 13:
+            fence.hands[0].from = fence.members[0].addr;
+            break;
+        case 14:
+            fence.hand_count = 0;
             break;
         default:
             break;

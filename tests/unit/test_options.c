@@ -59,6 +59,8 @@ static void bad_values_are_named(void **state) {
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1"},
         {"refuse", "no"},
         {"refuse", ""},
+        {"mode", "proxy"},
+        {"mode", "transparently"},
         {"com.docker.network.driver.mtu", "67"},
         {"com.docker.network.driver.mtu", "65536"},
         {"com.docker.network.driver.mtu", "1500x"},

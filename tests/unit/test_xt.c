@@ -50,6 +50,30 @@ static void with_icc(struct ne_fence *fence, enum ne_family family) {
         fence->members[i].icc = true;
 }
 
+/* with_hand() - The policy hands 443 to port 8080, and one member, if @own, has a port of its own.
+ */
+static void with_hand(struct ne_fence *fence, enum ne_family family, bool own) {
+    struct ne_rule rule = {.kind = NE_RULE_HANDED,
+                           .to = {.addr = {.family = family}},
+                           .proto = IPPROTO_TCP,
+                           .port_low = 443,
+                           .port_high = 443,
+                           .icmp_type = NE_ICMP_TYPE_ANY,
+                           .handed_to = 8080,
+                           .verdict = NE_PASS,
+                           .option = "mode"};
+    struct ne_hand hand = {.bridge = "ne-aaaaaaaaaaaa", .proto = IPPROTO_TCP, .port = 8080};
+    assert_true(ne_addr_parse(family == NE_V4 ? "10.88.0.1" : "fd00::1", &hand.to));
+    assert_int_equal(ne_policy_add_rule(&fence->policies[0], &rule, &err), 0);
+    assert_int_equal(ne_fence_add_hand(fence, &hand, &err), 0);
+    if (own) {
+        hand.from = fence->members[0].addr;
+        hand.port = 8081;
+        assert_int_equal(ne_fence_add_hand(fence, &hand, &err), 0);
+    }
+    ne_fence_sort(fence);
+}
+
 static bool is_terminal(const struct xt_rule *rule) {
     return rule->action == DO_DROP || rule->action == DO_REJECT_PORT ||
            rule->action == DO_SET_MARK || rule->action == DO_NOT_TRACK ||
@@ -118,9 +142,8 @@ static void each_verdict_has_its_mark(void **state) {
         uint32_t mark;
         size_t rules;
     } verdicts[] = {
-        {PASS_CHAIN, 1, 1},
-        {AUDIT_CHAIN, 5, 1},
-        {REFUSE_CHAIN, 2, 2}, /* and no tracking */
+        {HANDED_CHAIN, 4, 1},                                            /* NOTE alone */
+        {PASS_CHAIN, 1, 1},   {AUDIT_CHAIN, 5, 1}, {REFUSE_CHAIN, 2, 2}, /* and no tracking */
         {DROP_CHAIN, 6, 2},
     };
     static const enum ne_verdict given[] = {NE_PASS, NE_REJECT, NE_DROP};
@@ -131,6 +154,7 @@ static void each_verdict_has_its_mark(void **state) {
         struct xt_plan plan;
         char name[CHAIN_SIZE];
         fence_of(&fence, NE_V4, 1);
+        with_hand(&fence, NE_V4, false);
         struct ne_policy *policy = &fence.policies[0];
         policy->audit = v >= COUNT(given);
         policy->otherwise = given[v % COUNT(given)];
@@ -257,6 +281,55 @@ static void a_proxys_replies_are_asked_for(void **state) {
     }
 }
 
+/* led() - What a packet with NOTE alone from @from meets in the chain of @table: with which action,
+ * to which port it was (of a gate) or is (of nat) led. */
+static enum xt_action led(const struct ne_fence *fence, enum xt_table table,
+                          const struct ne_addr *from, uint16_t port, uint16_t *to) {
+    struct xt_plan plan;
+    enum xt_action action = DO_RETURN;
+    assert_int_equal(xt_compile(fence, from->family, table, xt_marks_of(1), &plan, &err), 0);
+    const struct xt_chain *chain = xt_plan_chain(&plan, "NETENFORCE-HAND");
+    assert_non_null(chain);
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct xt_rule *rule = &chain->rules[i];
+        if ((rule->from.addr.family != NE_NONE && !ne_prefix_contains(&rule->from, from)) ||
+            (rule->ports && rule->port_low != port))
+            continue;
+        /* Nothing passes that was not led. */
+        assert_true(rule->led || rule->action == DO_DROP || rule->action == DO_LEAD);
+        action = rule->action;
+        *to = rule->lead_port;
+        break;
+    }
+    xt_plan_free(&plan);
+    return action;
+}
+
+static void what_is_handed_is_led_and_asked_for(void **state) {
+    (void)state;
+    static const enum ne_family families[] = {NE_V4, NE_V6};
+    for (size_t f = 0; f < COUNT(families); f++) {
+        struct ne_fence fence;
+        uint16_t to = 0;
+        fence_of(&fence, families[f], 2);
+        with_hand(&fence, families[f], true);
+        const struct ne_addr *own = &fence.members[0].addr;
+        const struct ne_addr *other = &fence.members[1].addr;
+        assert_int_equal(led(&fence, XT_NAT, own, 443, &to), DO_LEAD);
+        assert_int_equal(to, 8081);
+        assert_int_equal(led(&fence, XT_NAT, other, 443, &to), DO_LEAD);
+        assert_int_equal(to, 8080);
+        assert_int_equal(led(&fence, XT_FILTER, own, 8081, &to), DO_ACCEPT);
+        assert_int_equal(led(&fence, XT_FILTER, own, 8080, &to), DO_DROP);
+        assert_int_equal(led(&fence, XT_FILTER, other, 8080, &to), DO_ACCEPT);
+        assert_int_equal(led(&fence, XT_FILTER, other, 8081, &to), DO_DROP);
+        assert_int_equal(led(&fence, XT_SECURITY, own, 8081, &to), DO_RETURN);
+        assert_int_equal(led(&fence, XT_SECURITY, own, 8080, &to), DO_DROP);
+        assert_int_equal(led(&fence, XT_SECURITY, other, 443, &to), DO_DROP);
+        ne_fence_free(&fence);
+    }
+}
+
 static void gates_do_not_grow(void **state) {
     (void)state;
     static const enum xt_table gates[] = {XT_FILTER, XT_SECURITY, XT_NAT};
@@ -268,6 +341,7 @@ static void gates_do_not_grow(void **state) {
             fence_of(&fence, NE_V4, n == 0 ? 1 : 1000);
             with_icc(&fence, NE_V4);
             with_proxy(&fence, NE_V4);
+            with_hand(&fence, NE_V4, false);
             assert_int_equal(
                 xt_compile(&fence, NE_V4, gates[g], xt_marks_of(0x20000000), &plan, &err), 0);
             for (size_t i = 0; i < plan.count; i++)
@@ -303,6 +377,7 @@ static void entries_are_as_the_kernel_wants_them(void **state) {
     for (size_t f = 0; f < COUNT(families); f++) {
         struct ne_fence fence;
         fence_of(&fence, families[f], 40);
+        with_hand(&fence, families[f], true);
         fence.reaches_beyond = true;
         for (size_t t = 0; t < COUNT(tables); t++) {
             struct xt_plan plan;
@@ -383,6 +458,7 @@ int main(void) {
         cmocka_unit_test(each_verdict_has_its_mark),
         cmocka_unit_test(the_tree_by_destination_is_shallow),
         cmocka_unit_test(a_proxys_replies_are_asked_for),
+        cmocka_unit_test(what_is_handed_is_led_and_asked_for),
         cmocka_unit_test(gates_do_not_grow),
         cmocka_unit_test(no_bridge_no_rule),
         cmocka_unit_test(entries_are_as_the_kernel_wants_them),

@@ -55,6 +55,9 @@ static void print_why(FILE *out, const json_t *event) {
         (void)fputs("frames in another's name, dropped at its port", out);
     else if (is(event, "reason", "changed"))
         (void)fputs("by a policy that has changed meanwhile", out);
+    else if (is(event, "reason", "unhanded"))
+        (void)fputs("its connection was not led to the proxy, to which mode=transparent hands",
+                    out);
     else if (is(event, "reason", "policy") && !has(event, "rule"))
         (void)fputs("no rule allows it", out);
     else if (is(event, "reason", "policy"))

@@ -14,30 +14,29 @@
 #define SETTLE_MS  300 /* of silence, after which nothing is on its way any more */
 
 enum result attempt_result(const struct attempt *attempt) {
-    bool arrived = attempt->at_host || attempt->at_neighbour || attempt->left_by[0] != '\0';
-    if (arrived)
-        return attempt->may_pass ? RESULT_ALLOWED : RESULT_OPEN;
+    bool elsewhere = attempt->at_neighbour || attempt->left_by[0] != '\0';
+    if (attempt->at_host || elsewhere)
+        return attempt->may_pass && !(attempt->handed && elsewhere) ? RESULT_ALLOWED : RESULT_OPEN;
     if (!attempt->entered)
         return RESULT_UNTRIED;
     return attempt->must_pass ? RESULT_MISSING : RESULT_CLOSED;
 }
 
-/* explain() - What the model says of a packet from @endpoint. Return: 0, or -1: it says nothing. */
-static int explain(const struct cli *cli, const char *endpoint, const struct ne_target *target,
-                   bool *passes) {
+/* explain() - What the model says of @attempt, if it is made from @endpoint. */
+static void explain(const struct cli *cli, const char *endpoint, struct attempt *attempt) {
     char text[NE_TARGET_TEXT];
     char folder[CLIENT_PATH_SIZE];
     char path[CLIENT_PATH_SIZE];
     struct ne_error err;
     if (client_path(folder, "/v1/endpoints/", endpoint, "/explain/", &err) < 0 ||
-        client_path(path, folder, ne_target_format(target, text), "", &err) < 0)
-        return -1;
+        client_path(path, folder, ne_target_format(&attempt->target, text), "", &err) < 0)
+        return;
     json_t *answer = client_get(cli->socket, path, &err);
     if (answer == NULL)
-        return -1;
-    *passes = strcmp(text_of(answer, "verdict"), "pass") == 0;
+        return;
+    attempt->must_pass = attempt->may_pass = strcmp(text_of(answer, "verdict"), "pass") == 0;
+    attempt->handed = json_is_string(json_object_get(answer, "handed_to"));
     json_decref(answer);
-    return 0;
 }
 
 /* expect() - What may arrive: by the model that the rules are made of, not by what is there. */
@@ -45,11 +44,9 @@ static void expect(const struct cli *cli, const char *endpoint, bool audits,
                    struct attempts *attempts) {
     for (size_t i = 0; i < attempts->count; i++) {
         struct attempt *attempt = &attempts->items[i];
-        bool passes = false;
         switch (attempt->judge) {
         case JUDGE_MODEL:
-            attempt->must_pass = explain(cli, endpoint, &attempt->target, &passes) == 0 && passes;
-            attempt->may_pass = attempt->must_pass;
+            explain(cli, endpoint, attempt);
             break;
         case JUDGE_MODE:
             attempt->may_pass = audits;
@@ -76,8 +73,21 @@ static int send_all(const struct place *place, struct receivers *receivers,
                : 0;
 }
 
-/* send_one() - See whether a packet to @target gets through this host. */
-static int send_one(struct trial *trial, const struct ne_target *target, const struct place *place,
+#define HTTP_PORT 80
+
+/* door_to() - Where a container knocks that is to get to @target, a proxy. */
+static struct ne_target door_to(const struct trial *trial, const struct ne_target *target) {
+    struct ne_target door = *target;
+    if (!trial->hands)
+        return door;
+    door.to.addr = way_beyond(target->to.addr.family);
+    door.port_low = door.port_high = HTTP_PORT;
+    return door;
+}
+
+/* send_one() - See whether a packet to @target, by @door, gets through this host. */
+static int send_one(struct trial *trial, const struct ne_target *target,
+                    const struct ne_target *door, const struct place *place,
                     struct receivers *receivers, struct proxy_seen *seen, struct ne_error *err) {
     static struct attempts one;
     seen->target = *target;
@@ -86,14 +96,14 @@ static int send_one(struct trial *trial, const struct ne_target *target, const s
     const struct ends ends = {
         .from_mac = place->mac,
         .to_mac = trial->ground.mac,
-        .from = target->to.addr.family == NE_V6 ? place->addr6 : place->addr4,
-        .to = target->to.addr,
+        .from = door->to.addr.family == NE_V6 ? place->addr6 : place->addr4,
+        .to = door->to.addr,
     };
     memcpy(one.run, trial->attempts.run, sizeof(one.run));
     one.run[COOKIE_SIZE - 2] = one.run[COOKIE_SIZE - 1] = 0;
     one.count = 1;
     one.items[0] = (struct attempt){.may_pass = true, .must_pass = true};
-    frame_ip(&one.items[0].frame, &ends, IPPROTO_TCP, target->port_low, one.run);
+    frame_ip(&one.items[0].frame, &ends, IPPROTO_TCP, door->port_low, one.run);
     if (send_all(place, receivers, &one, err) < 0)
         return -1;
     /* What goes to a member of the network itself leaves by the bridge, where it is not looked for.
@@ -105,13 +115,15 @@ static int send_one(struct trial *trial, const struct ne_target *target, const s
     return 0;
 }
 
-/* ask() - Connect to @target; where that fails see whether a packet gets there, which tells a dead
- * machine, or nobody, from the host's own firewall. */
-static int ask(struct trial *trial, const struct ne_target *target, const struct place *place,
-               struct receivers *receivers, struct proxy_seen *seen, struct ne_error *err) {
+/* ask() - Connect to @target, by @door; where that fails see whether a packet gets there, which
+ * tells a dead machine, or nobody, from the host's own firewall. */
+static int ask(struct trial *trial, const struct ne_target *target, const struct ne_target *door,
+               const struct place *place, struct receivers *receivers, struct proxy_seen *seen,
+               struct ne_error *err) {
     (void)ne_target_format(target, seen->text);
-    seen->reach = place_connect(place, &target->to.addr, target->port_low);
-    return seen->reach == REACH_OPEN ? 0 : send_one(trial, target, place, receivers, seen, err);
+    seen->reach = place_connect(place, &door->to.addr, door->port_low);
+    return seen->reach == REACH_OPEN ? 0
+                                     : send_one(trial, target, door, place, receivers, seen, err);
 }
 
 static int ask_proxies(struct trial *trial, const json_t *proxies, const struct place *place,
@@ -123,7 +135,8 @@ static int ask_proxies(struct trial *trial, const json_t *proxies, const struct 
         if (!proxy_read(proxy, &target) || trial->proxy_count == PROXIES_SHOWN)
             continue;
         struct proxy_seen *seen = &trial->proxies[trial->proxy_count++];
-        if (ask(trial, &target, place, receivers, seen, err) < 0)
+        const struct ne_target door = door_to(trial, &target);
+        if (ask(trial, &target, &door, place, receivers, seen, err) < 0)
             return -1;
     }
     return 0;
@@ -142,7 +155,8 @@ static int ask_names(struct trial *trial, const json_t *policy, const struct pla
         .proto = IPPROTO_TCP,
     };
     trial->has_names = strcmp(text_of(policy, "dns"), "log") == 0;
-    return trial->has_names ? ask(trial, &target, place, receivers, &trial->names, err) : 0;
+    return trial->has_names ? ask(trial, &target, &target, place, receivers, &trial->names, err)
+                            : 0;
 }
 
 /* try_beyond() - The first that is one address, of a family that the probe has. */
@@ -158,7 +172,7 @@ static int try_beyond(struct trial *trial, const json_t *allowed, const struct p
             (target.to.addr.family == NE_V6 ? place->addr6 : place->addr4).family == NE_NONE)
             continue;
         trial->has_beyond = true;
-        return send_one(trial, &target, place, receivers, &trial->beyond, err);
+        return send_one(trial, &target, &target, place, receivers, &trial->beyond, err);
     }
     return 0;
 }
@@ -211,6 +225,11 @@ const char *proxy_advice(const struct proxy_seen *proxy) {
            "it through?";
 }
 
+static void read_mode(struct trial *trial, const json_t *policy) {
+    trial->audits = strcmp(text_of(policy, "mode"), "audit") == 0;
+    trial->hands = strcmp(text_of(policy, "mode"), "transparent") == 0;
+}
+
 static int try_all(const struct cli *cli, const json_t *network, struct trial *trial,
                    const struct place *place, const struct place *neighbour, struct ne_error *err) {
     struct receivers receivers = {0};
@@ -218,7 +237,7 @@ static int try_all(const struct cli *cli, const json_t *network, struct trial *t
     const json_t *proxies = json_object_get(policy, "proxy");
     if (attempts_make(&trial->attempts, &trial->ground, place, neighbour, proxies, err) < 0)
         return -1;
-    trial->audits = strcmp(text_of(policy, "mode"), "audit") == 0;
+    read_mode(trial, policy);
     expect(cli, place->id, trial->audits, &trial->attempts);
     int result = receivers_open(&receivers, &trial->ground, place, neighbour, err);
     if (result == 0)
@@ -255,6 +274,7 @@ int trial_proxies(const struct cli *cli, const json_t *network, bool beyond, str
     struct receivers receivers = {0};
     const json_t *policy = json_object_get(network, "policy");
     memset(trial, 0, sizeof(*trial));
+    read_mode(trial, json_object_get(network, "policy"));
     int result = ground_read(network, &trial->ground, err);
     if (result == 0)
         result = place_open(cli, &trial->ground, &place, err);

@@ -27,6 +27,7 @@ struct proxy_seen {
 struct trial {
     struct ground ground;
     bool audits; /* mode=audit: all but what is forged passes */
+    bool hands;  /* mode=transparent: what goes to 80 and 443 arrives at the host */
     struct attempts attempts;
     struct proxy_seen proxies[PROXIES_SHOWN];
     size_t proxy_count;

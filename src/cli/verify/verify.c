@@ -98,8 +98,11 @@ static json_t *trial_json(const struct trial *trial) {
     for (size_t i = 0; i < RESULT_COUNT; i++)
         (void)json_object_set_new(totals, result_keys[i], json_integer(trial->totals[i]));
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "network", trial->ground.id, "bridge",
-                     trial->ground.bridge, "mode", trial->audits ? "audit" : "enforce", "totals",
-                     totals, "proxies", proxies, "attempts", attempts);
+                     trial->ground.bridge, "mode",
+                     trial->audits  ? "audit"
+                     : trial->hands ? "transparent"
+                                    : "enforce",
+                     "totals", totals, "proxies", proxies, "attempts", attempts);
 }
 
 static int exit_of(const struct trial *trial) {

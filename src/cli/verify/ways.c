@@ -61,6 +61,11 @@ static struct ne_addr addr(const char *text) {
     return parsed;
 }
 
+/* RFC 5737, RFC 3849 */
+struct ne_addr way_beyond(enum ne_family family) {
+    return addr(family == NE_V6 ? "2001:db8:4e45::2" : "198.51.100.2");
+}
+
 static struct ends ends_to(const struct scene *scene, const struct ne_addr *to) {
     return (struct ends){
         .from_mac = scene->place->mac,
@@ -290,7 +295,7 @@ static void try_v4(const struct scene *scene) {
     const struct ne_mac mdns = {{0x01, 0, 0x5e, 0, 0, 0xfb}};
     const struct ne_mac all_hosts = {{0x01, 0, 0x5e, 0, 0, 1}};
     const struct ne_addr *bridge = &scene->ground->gateway4.addr;
-    const struct ne_addr beyond = addr("198.51.100.2"); /* RFC 5737: nobody's */
+    const struct ne_addr beyond = way_beyond(NE_V4);
     const struct ne_addr metadata[] = {addr("169.254.169.254"), addr("100.100.100.200")};
     const struct ne_addr sources[] = {scene->neighbour->addr4, *bridge, beyond, addr("127.0.0.1")};
     try_ports(scene, bridge);
@@ -312,7 +317,7 @@ static void try_v4(const struct scene *scene) {
 
 static void try_v6(const struct scene *scene) {
     const struct ne_addr *bridge = &scene->ground->gateway6.addr;
-    const struct ne_addr beyond = addr("2001:db8:4e45::2"); /* RFC 3849: nobody's */
+    const struct ne_addr beyond = way_beyond(NE_V6);
     const struct ne_addr metadata = addr("fd00:ec2::254");
     const struct ne_addr sources[] = {scene->neighbour->addr6, *bridge, beyond};
     try_ports(scene, bridge);

@@ -42,6 +42,7 @@ struct attempt {
     struct frame frame;
     bool may_pass;  /* what arrives is no hole */
     bool must_pass; /* and is expected to arrive */
+    bool handed;    /* mode=transparent: may arrive at the host alone */
     bool entered;   /* seen where it enters the host: it has been tried */
     bool at_host;   /* taken in by the host's own stack */
     bool at_neighbour;
@@ -63,6 +64,9 @@ const char *way_key(enum way way);
  */
 int attempts_make(struct attempts *attempts, const struct ground *ground, const struct place *place,
                   const struct place *neighbour, const json_t *proxies, struct ne_error *err);
+
+/* way_beyond() - A machine beyond the host, of @family, which is nobody's. */
+struct ne_addr way_beyond(enum ne_family family);
 
 /* proxy_read() - "10.88.0.1:8080" of the policy's list. */
 bool proxy_read(const json_t *proxy, struct ne_target *target);

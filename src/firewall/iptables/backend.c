@@ -18,14 +18,14 @@ struct iptables {
 
 /* order_for() - The gates before the judge: what refuses stands before anything is let pass. When
  * the last bridge goes, the judge goes first. The source is hidden before anything is let
- * pass beyond the host, and as long as it is. */
+ * pass beyond the host, and as long as it is; what is handed is led before it is handed. */
 static const enum xt_table *order_for(const struct ne_fence *fence) {
     static const enum xt_table beyond[] = {XT_FILTER, XT_SECURITY, XT_NAT, XT_RAW};
     static const enum xt_table within[] = {XT_FILTER, XT_SECURITY, XT_RAW, XT_NAT};
     static const enum xt_table nothing[] = {XT_RAW, XT_FILTER, XT_SECURITY, XT_NAT};
     if (fence->bridge_count == 0)
         return nothing;
-    return fence->reaches_beyond ? beyond : within;
+    return fence->reaches_beyond || fence->hand_count > 0 ? beyond : within;
 }
 #define TABLES 4
 
@@ -48,7 +48,9 @@ static bool table_is_loaded(enum ne_family family, enum xt_table table) {
 
 /* table_is_wanted() - Whether @fence has something to say in @table. */
 static bool table_is_wanted(const struct ne_fence *fence, enum xt_table table) {
-    return table == XT_NAT ? fence->reaches_beyond : fence->bridge_count > 0;
+    if (table == XT_NAT)
+        return fence->reaches_beyond || fence->hand_count > 0;
+    return fence->bridge_count > 0;
 }
 
 static int run_table(struct iptables *iptables, const struct ne_fence *fence, enum ne_family family,

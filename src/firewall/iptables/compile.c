@@ -10,6 +10,7 @@
 #define INTO_CHAIN CHAIN_PREFIX "-INTO"
 #define HOST_CHAIN CHAIN_PREFIX "-HOST"
 #define OUT_CHAIN  CHAIN_PREFIX "-OUT"
+#define HAND_CHAIN CHAIN_PREFIX "-HAND"
 
 struct compiler {
     const struct ne_fence *fence;
@@ -104,7 +105,8 @@ static int add_verdict_chain(struct compiler *c, const char *name, uint32_t mark
 
 /* add_verdict_chains() - Refused packets stay out of connection tracking: they fill no table, and
  * no published port's DNAT moves them, whose answer would then come from a strange address. What
- * passes by an audit is tracked, so that replies come back, and so is what may be a reply. */
+ * passes by an audit is tracked, so that replies come back, and so is what may be a reply, or is to
+ * be led elsewhere. */
 static int add_verdict_chains(struct compiler *c) {
     const struct xt_marks *marks = &c->marks;
     if (add_verdict_chain(c, PASS_CHAIN, marks->pass, true) < 0 ||
@@ -112,6 +114,8 @@ static int add_verdict_chains(struct compiler *c) {
         add_verdict_chain(c, REFUSE_CHAIN, marks->refused, false) < 0)
         return -1;
     if (add_verdict_chain(c, DROP_CHAIN, marks->refused | marks->note, false) < 0)
+        return -1;
+    if (c->fence->hand_count > 0 && add_verdict_chain(c, HANDED_CHAIN, marks->note, true) < 0)
         return -1;
     if (!ne_fence_answers(c->fence))
         return 0;
@@ -168,6 +172,8 @@ static int add_policy_rule(struct compiler *c, size_t chain, const struct ne_pol
         wanted->option == NULL
             ? otherwise_rule(policy, wanted->verdict)
             : verdict_rule(wanted->verdict, policy->audit && wanted->kind != NE_RULE_INSIDE);
+    if (wanted->kind == NE_RULE_HANDED)
+        memcpy(rule.chain, HANDED_CHAIN, sizeof(HANDED_CHAIN));
     rule.to = wanted->to;
     rule.proto = wanted->proto;
     rule.icmp_type = wanted->icmp_type;
@@ -311,9 +317,50 @@ static int add_near(struct compiler *c, size_t into, enum xt_action action) {
     return 0;
 }
 
+/* marked_as_handed() - A rule of @hand's bridge, and of its sender. */
+static struct xt_rule marked_as_handed(const struct compiler *c, const struct ne_hand *hand,
+                                       enum xt_action action) {
+    struct xt_rule rule = empty_rule(action);
+    memcpy(rule.in, hand->bridge, sizeof(rule.in));
+    if (hand->from.family != NE_NONE)
+        rule.from = ne_prefix_host(&hand->from);
+    rule.mark_mask = c->marks.all;
+    rule.mark_value = c->marks.note;
+    return rule;
+}
+
+static void set_port(struct xt_rule *rule, uint8_t proto, uint16_t port) {
+    rule->proto = proto;
+    rule->ports = port != 0;
+    rule->port_low = rule->port_high = port;
+}
+
+/* add_hand_chain() - Before INPUT's gate: what was handed, and was led to where its policy hands,
+ * is let pass with @action. Whoever has an entry of its own has no other. */
+static int add_hand_chain(struct compiler *c, enum xt_action action) {
+    size_t chain;
+    if (add_chain(c, HAND_CHAIN, false, &chain) < 0)
+        return -1;
+    for (size_t i = 0; i < c->fence->hand_count; i++) {
+        const struct ne_hand *hand = &c->fence->hands[i];
+        struct xt_rule led = marked_as_handed(c, hand, action);
+        const struct xt_rule others = marked_as_handed(c, hand, DO_DROP);
+        led.to = ne_prefix_host(&hand->to);
+        led.led = true;
+        set_port(&led, hand->proto, hand->port);
+        if (hand->to.family != c->family)
+            continue;
+        if (add_rule(c, chain, &led) < 0 ||
+            (hand->from.family != NE_NONE && add_rule(c, chain, &others) < 0))
+            return -1;
+    }
+    return plan_end_with(c->plan, chain, DO_DROP, c->err);
+}
+
 /* add_host_chain() - Before INPUT's gate: replies to what the host opened are let pass with
- * @action. */
+ * @action, and so is what was handed. */
 static int add_host_chain(struct compiler *c, enum xt_action action) {
+    struct xt_rule handed = empty_rule(DO_GOTO);
     struct xt_rule reply = empty_rule(action);
     struct xt_rule gate = empty_rule(DO_GOTO);
     size_t chain;
@@ -323,9 +370,16 @@ static int add_host_chain(struct compiler *c, enum xt_action action) {
     reply.connmark_mask = c->marks.note;
     reply.connmark_value = c->marks.note;
     memcpy(gate.chain, ROOT_CHAIN, sizeof(ROOT_CHAIN));
-    if (!c->fence->inbound)
+    handed.mark_mask = c->marks.all;
+    handed.mark_value = c->marks.note;
+    memcpy(handed.chain, HAND_CHAIN, sizeof(HAND_CHAIN));
+    if (!c->fence->inbound && c->fence->hand_count == 0)
         return 0;
-    if (add_chain(c, HOST_CHAIN, false, &chain) < 0 || add_rule(c, chain, &reply) < 0)
+    if (c->fence->hand_count > 0 && add_hand_chain(c, action) < 0)
+        return -1;
+    if (add_chain(c, HOST_CHAIN, false, &chain) < 0 ||
+        (c->fence->hand_count > 0 && add_rule(c, chain, &handed) < 0) ||
+        (c->fence->inbound && add_rule(c, chain, &reply) < 0))
         return -1;
     return add_rule(c, chain, &gate);
 }
@@ -352,7 +406,7 @@ static int add_out_chain(struct compiler *c) {
 
 /* input_chain() - What INPUT leads to. */
 static const char *input_chain(const struct compiler *c) {
-    return c->fence->inbound ? HOST_CHAIN : ROOT_CHAIN;
+    return c->fence->inbound || c->fence->hand_count > 0 ? HOST_CHAIN : ROOT_CHAIN;
 }
 
 static int compile_filter(struct compiler *c) {
@@ -424,11 +478,32 @@ static int compile_security(struct compiler *c) {
     return plan_end_with(c->plan, into, DO_DROP, c->err);
 }
 
+/* add_leading() - What is handed is led to where its policy says. */
+static int add_leading(struct compiler *c, size_t prerouting) {
+    size_t chain;
+    if (jump_for_bridges(c, prerouting, false, HAND_CHAIN) < 0 ||
+        add_chain(c, HAND_CHAIN, false, &chain) < 0)
+        return -1;
+    for (size_t i = 0; i < c->fence->hand_count; i++) {
+        const struct ne_hand *hand = &c->fence->hands[i];
+        struct xt_rule lead = marked_as_handed(c, hand, DO_LEAD);
+        set_port(&lead, hand->proto, hand->asked);
+        lead.lead_to = hand->to;
+        lead.lead_port = hand->port;
+        if (hand->to.family == c->family && add_rule(c, chain, &lead) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* compile_nat() - A container has no address that others could answer to: what goes beyond
  * the host bears the host's. Neighbours know each other by their own. */
 static int compile_nat(struct compiler *c) {
+    size_t prerouting;
     size_t postrouting;
-    if (add_chain(c, "POSTROUTING", true, &postrouting) < 0)
+    if (add_chain(c, "PREROUTING", true, &prerouting) < 0 ||
+        add_chain(c, "POSTROUTING", true, &postrouting) < 0 ||
+        (c->fence->hand_count > 0 && add_leading(c, prerouting) < 0))
         return -1;
     if (!c->fence->reaches_beyond)
         return 0;

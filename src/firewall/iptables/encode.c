@@ -137,6 +137,8 @@ static void put_state(const struct xt_rule *rule, struct encoded *entry) {
     state->match_flags = XT_CONNTRACK_STATE;
     state->state_mask =
         XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) | XT_CONNTRACK_STATE_BIT(IP_CT_RELATED);
+    if (rule->led)
+        state->state_mask = XT_CONNTRACK_STATE_DNAT;
     if (rule->opens)
         state->state_mask = XT_CONNTRACK_STATE_BIT(IP_CT_NEW);
     if (rule->answers) { /* not the original direction: --ctdir REPLY */
@@ -176,7 +178,7 @@ static void put_matches(const struct xt_rule *rule, struct encoded *entry) {
         mark->mask = rule->mark_mask;
         mark->invert = rule->mark_inverted;
     }
-    if (rule->replies || rule->answers || rule->opens)
+    if (rule->replies || rule->answers || rule->opens || rule->led)
         put_state(rule, entry);
     if (rule->connmark_mask != 0) {
         struct xt_connmark_mtinfo1 *mark = add_match(entry, "connmark", 1, sizeof(*mark));
@@ -204,6 +206,15 @@ static void put_masquerade(enum ne_family family, struct encoded *entry) {
     } else {
         (void)add_target(entry, "MASQUERADE", 0, sizeof(struct nf_nat_range));
     }
+}
+
+/* put_lead() - In the revision that iptables(8) writes and shows: of Linux 4.18. */
+static void put_lead(const struct xt_rule *rule, struct encoded *entry) {
+    struct nf_nat_range2 *range = add_target(entry, "DNAT", 2, sizeof(*range));
+    range->flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
+    memcpy(&range->min_addr, rule->lead_to.bytes, ne_addr_bits(rule->lead_to.family) / 8);
+    range->max_addr = range->min_addr;
+    range->min_proto.all = range->max_proto.all = htons(rule->lead_port);
 }
 
 static void put_target(const struct xt_rule *rule, enum ne_family family, struct encoded *entry) {
@@ -245,6 +256,9 @@ static void put_target(const struct xt_rule *rule, enum ne_family family, struct
         break;
     case DO_MASQUERADE:
         put_masquerade(family, entry);
+        break;
+    case DO_LEAD:
+        put_lead(rule, entry);
         break;
     }
 }

@@ -11,13 +11,15 @@
  *     PASS, NOTE      passes only because the policy audits
  *     REFUSED         refused, and the (verified) sender is to be told
  *     REFUSED, NOTE   refused, and the (verified) sender is not to be told
+ *     NOTE            handed: passes to the host, once its address translation has led it there
  *     PASS, REFUSED   refused, and told, unless it is a reply to a connection that the host opened,
  *                     or that a neighbour opened to its proxy
  *     all three       the same, and not told
  *     none            not judged, or forged: nobody is to be told
  *
- * NOTE opens nothing: what passes is asked of the other two. A packet of no known sender is dropped
- * here; a refused one of a known sender goes on to where it is counted (nftables/meter.h).
+ * NOTE opens nothing beside another bit: what passes is asked of the other two. A packet of no
+ * known sender is dropped here; a refused one of a known sender goes on to where it is counted
+ * (nftables/meter.h).
  *
  * A packet that comes out of a container has no mark: crossing from one network namespace to
  * another clears it (skb_scrub_packet(), net/core/skbuff.c).
@@ -39,7 +41,8 @@
  *     security  INPUT        -i ne-+  -j NETENFORCE           the second gate
  *               FORWARD      the same, and
  *                            -o ne-+  -j NETENFORCE-INTO      replies and neighbours only
- *     nat       POSTROUTING  -j NETENFORCE                    only if proxies are beyond the host
+ *     nat       PREROUTING   -i ne-+  -j NETENFORCE-HAND      only if a policy hands
+ *               POSTROUTING  -j NETENFORCE                    only if proxies are beyond the host
  *
  * A bridge whose name does not begin with ne- has a jump of its own beside each of these.
  * The wildcard closes every other one, also of a network that nobody knows any more.
@@ -79,6 +82,16 @@
  * proxies (NETENFORCE-B and its id), which knows the proxy by its address and port. So a connection
  * ends in both directions when the policy that let it pass is changed.
  *
+ * What is handed (mode=transparent) has NOTE alone, which FORWARD and every gate of an older policy
+ * take for unjudged. NETENFORCE-HAND in nat's PREROUTING leads it to the port of the bridge's own
+ * address that the policy says, so that the connection's entry keeps where it was for
+ * (SO_ORIGINAL_DST). In INPUT such a packet goes through a chain of that name in filter and in
+ * security, before all else: that asks that its connection was led elsewhere (the DNAT bit), and
+ * that it is for that very address and port now. So nothing of it passes where the translation is
+ * gone, or is somebody else's, and the judge, who keeps nothing, ends a connection with the policy
+ * that handed it. All of a bridge is led to one port, but for the endpoints that have another one:
+ * these have two rules each, and are all that grows here.
+ *
  * Tables are committed one by one. The gates change before the judge, so that nothing gets a bit
  * that no gate asks for, and the judge goes before the gates when the last bridge does. One thing
  * no order can mend: if the bits are others than last time, the old judge's REFUSED may
@@ -105,6 +118,7 @@ enum xt_action {
     DO_REJECT_RESET, /* TCP RST */
     DO_REJECT_PORT,  /* ICMP port unreachable */
     DO_MASQUERADE,
+    DO_LEAD, /* to another destination: DNAT */
 };
 
 struct xt_rule {
@@ -127,12 +141,15 @@ struct xt_rule {
     bool replies;           /* of a connection that is known (RELATED, ESTABLISHED) */
     bool answers;           /* the same, against the direction in which it was opened */
     bool opens;             /* of one that has seen no reply yet (NEW) */
+    bool led;               /* of one whose destination was translated (DNAT) */
     uint32_t connmark_mask; /* 0: do not look at the connection's mark */
     uint32_t connmark_value;
     enum xt_action action;
     char chain[CHAIN_SIZE]; /* of DO_JUMP and DO_GOTO */
     uint32_t set_mask;      /* of DO_SET_MARK and DO_SET_CONNMARK */
     uint32_t set_value;
+    struct ne_addr lead_to; /* of DO_LEAD, with lead_port */
+    uint16_t lead_port;
 };
 
 struct xt_chain {
@@ -220,9 +237,11 @@ int tree_build(const struct tree *tree, size_t root, size_t first, size_t end);
 #define AUDIT_CHAIN  CHAIN_PREFIX "-AUDIT"
 #define REPLY_CHAIN  CHAIN_PREFIX "-REPLY"
 #define HUSH_CHAIN   CHAIN_PREFIX "-HUSH"
+#define HANDED_CHAIN CHAIN_PREFIX "-HANDED"
 
 /* All of them, for an array. */
-#define VERDICT_CHAINS PASS_CHAIN, REFUSE_CHAIN, DROP_CHAIN, AUDIT_CHAIN, REPLY_CHAIN, HUSH_CHAIN
+#define VERDICT_CHAINS                                                                             \
+    PASS_CHAIN, REFUSE_CHAIN, DROP_CHAIN, AUDIT_CHAIN, REPLY_CHAIN, HUSH_CHAIN, HANDED_CHAIN
 
 #define POLICY_CHARACTERS 16 /* of its id, in the name of its chain */
 

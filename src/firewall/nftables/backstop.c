@@ -42,6 +42,8 @@ static uint64_t content_of(const struct ne_fence *fence) {
     hash = hash_text(hash, "proxied");
     for (size_t i = 0; i < fence->proxied_count; i++)
         hash = hash_more(hash, fence->proxied[i], sizeof(fence->proxied[i]));
+    for (size_t i = 0; i < fence->hand_count; i++)
+        hash = hash_hand(hash, &fence->hands[i]);
     return hash;
 }
 

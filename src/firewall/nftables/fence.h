@@ -9,6 +9,7 @@
  *   table inet netenforce_fence
  *     prerouting   priority raw      the judge, before the meter, which sees its marks
  *     input, forward, output  priority filter  the gates; the second one is the backstop, behind
+ *     leading      priority dstnat - 1  only if a policy hands
  *     postrouting  priority srcnat - 1  masquerading, only if proxies are beyond the host
  *
  * What grows with the endpoints are elements, so a packet costs the same however many there are:

@@ -202,7 +202,7 @@ static int conclude(const struct nftables *tables, enum nft_outcome outcome,
     if (outcome == NFT_ABSENT || (why->sys_errno == ENOENT && tables->standing.chains == NULL))
         return ne_fail(err, NE_UNSUPPORTED,
                        "%s: this kernel lacks what the fence needs; load it (modprobe -a "
-                       "nf_tables nft_ct nft_reject_inet nft_chain_nat nft_masq)",
+                       "nf_tables nft_ct nft_reject_inet nft_chain_nat nft_masq nft_nat)",
                        why->text);
     if (err != NULL)
         *err = *why;

@@ -10,16 +10,18 @@
 
 #include <linux/netfilter.h>
 
-/* NF_IP_PRI_RAW is -300, _FILTER 0, _NAT_SRC 100: before what others have there. */
+/* NF_IP_PRI_RAW is -300, _NAT_DST -100, _FILTER 0, _NAT_SRC 100: before what others have there. */
 #define PRIORITY_RAW    (-300)
 #define PRIORITY_FILTER 0
 #define PRIORITY_NAT    99
+#define PRIORITY_LEAD   (-101)
 
 static const struct fence_base bases[] = {
     {"PREROUTING", "prerouting", NF_INET_PRE_ROUTING, PRIORITY_RAW, false},
     {"INPUT", "input", NF_INET_LOCAL_IN, PRIORITY_FILTER, false},
     {"FORWARD", "forward", NF_INET_FORWARD, PRIORITY_FILTER, false},
     {"OUTPUT", "output", NF_INET_LOCAL_OUT, PRIORITY_FILTER, false},
+    {"PREROUTING", "leading", NF_INET_PRE_ROUTING, PRIORITY_LEAD, true},
     {"POSTROUTING", "postrouting", NF_INET_POST_ROUTING, PRIORITY_NAT, true},
 };
 
@@ -108,15 +110,17 @@ static uint64_t hash_rule(uint64_t hash, const struct xt_rule *rule) {
         rule->from_port,
         rule->mark_mask,
         rule->mark_value,
-        (uint32_t)rule->mark_inverted << 4 | (uint32_t)rule->syn << 3 |
+        (uint32_t)rule->led << 5 | (uint32_t)rule->mark_inverted << 4 | (uint32_t)rule->syn << 3 |
             (uint32_t)rule->replies << 2 | (uint32_t)rule->answers << 1 | rule->opens,
         rule->connmark_mask,
         rule->connmark_value,
         (uint32_t)rule->action,
         rule->set_mask,
         rule->set_value,
+        rule->lead_port,
     };
     hash = hash_more(hash, fields, sizeof(fields));
+    hash = hash_more(hash, rule->lead_to.bytes, sizeof(rule->lead_to.bytes));
     return hash_text(hash, rule->chain);
 }
 
@@ -132,9 +136,9 @@ static struct fence_chain *add_chain(struct fence_table *table, const char *name
     return chain;
 }
 
-static const struct fence_base *base_of(const char *builtin) {
+static const struct fence_base *base_of(enum xt_table of, const char *builtin) {
     for (size_t i = 0; i < COUNT(bases); i++) {
-        if (strcmp(bases[i].builtin, builtin) == 0)
+        if (bases[i].nat == (of == XT_NAT) && strcmp(bases[i].builtin, builtin) == 0)
             return &bases[i];
     }
     return NULL;
@@ -160,7 +164,7 @@ static int add_planned(struct fence_table *table, enum xt_table of, size_t famil
     if (planned->builtin && planned->count == 0)
         return 0;
     if (planned->builtin)
-        chain = base_chain(table, base_of(planned->name), err);
+        chain = base_chain(table, base_of(of, planned->name), err);
     else
         chain = add_chain(table, fence_chain_name(of, family, planned->name, name), err);
     if (chain == NULL)

@@ -11,7 +11,6 @@
 
 #define TCP_FLAGS_OFFSET 13
 #define SPORT_OFFSET     0
-#define DPORT_OFFSET     2
 #define MAC_OFFSET       6 /* of the source, in the link's header */
 #define MAC_SIZE         6
 
@@ -39,11 +38,11 @@ static void match_interface(struct writer *w, struct nftnl_rule *rule, uint32_t 
 static void match_ports(struct writer *w, struct nftnl_rule *rule, const struct xt_rule *planned) {
     const uint16_t low = htons(planned->port_low);
     const uint16_t high = htons(planned->port_high);
-    rule_load_bytes(w, rule, NFT_PAYLOAD_TRANSPORT_HEADER, DPORT_OFFSET, sizeof(low));
     if (low == high) {
-        rule_compare(w, rule, NFT_CMP_EQ, &low, sizeof(low));
+        rule_match_port(w, rule, planned->port_low);
         return;
     }
+    rule_load_bytes(w, rule, NFT_PAYLOAD_TRANSPORT_HEADER, WRITE_DPORT, sizeof(low));
     rule_compare(w, rule, NFT_CMP_GTE, &low, sizeof(low));
     rule_compare(w, rule, NFT_CMP_LTE, &high, sizeof(high));
 }
@@ -65,6 +64,8 @@ static void match_tracking(struct writer *w, struct nftnl_rule *rule,
         rule_match_reply(w, rule, true);
     else if (planned->opens)
         rule_match_new(w, rule);
+    else if (planned->led)
+        rule_match_led(w, rule, true);
 }
 
 static void match(struct writer *w, struct nftnl_rule *rule, const struct family *family,
@@ -126,6 +127,9 @@ static void act(struct writer *w, struct nftnl_rule *rule, const struct fence_ch
         break;
     case DO_MASQUERADE:
         rule_masquerade(w, rule);
+        break;
+    case DO_LEAD:
+        rule_lead(w, rule, &planned->lead_to, planned->lead_port);
         break;
     }
     rule_end(w, rule);

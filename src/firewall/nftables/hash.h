@@ -3,6 +3,8 @@
 #ifndef NETENFORCE_FIREWALL_NFTABLES_HASH_H
 #define NETENFORCE_FIREWALL_NFTABLES_HASH_H
 
+#include <netenforce/fence.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +30,15 @@ static inline uint64_t hash_text(uint64_t hash, const char *text) {
     while (*end != '\0')
         end++;
     return hash_more(hash, text, (size_t)(end - text) + 1);
+}
+
+/* hash_hand() - Field by field: what lies between them is anything. */
+static inline uint64_t hash_hand(uint64_t hash, const struct ne_hand *hand) {
+    hash = hash_text(hash, hand->bridge);
+    hash = hash_more(hash, hand->from.bytes, sizeof(hand->from.bytes));
+    hash = hash_more(hash, hand->to.bytes, sizeof(hand->to.bytes));
+    hash = hash_number(hash, (uint64_t)hand->to.family << 8 | hand->proto);
+    return hash_number(hash, (uint64_t)hand->asked << 16 | hand->port);
 }
 
 #endif

@@ -11,11 +11,13 @@
  *
  *     judged   prerouting, just behind raw       from ne-*:  goto from4, from6
  *     new      prerouting, behind conntrack      from ne-*:  first packets: goto new4, new6
+ *     led      prerouting, behind DNAT           from ne-*, to be handed: goto led4, led6
  *     forward  forward, before the filter table  to ne-*, passed and no reply: goto into4, into6
  *     passed   input, forward, behind all gates  from ne-*:  goto passed4, passed6
  *     leaving  postrouting                       to ne-*:  goto to4, to6
  *
- *     from     passed: goto within; refused: goto refused; passed by an audit: goto audited
+ *     from     passed, or to be handed: goto within; refused: goto refused; passed by an audit:
+ *              goto audited
  *     within   beyond the rate: goto slow; beyond the quota: goto over; count
  *     refused  count, log within the endpoint's limit, drop what is to be refused silently: here,
  *              since a flood of it then costs least. The gates answer the rest
@@ -24,6 +26,7 @@
  *     new      beyond conn_rate: goto beyond, which counts, logs and refuses in the same way;
  *              what may be a reply (inbound, a proxy that is a member) and is none: goto unasked,
  *              which counts and logs
+ *     led      led to the proxy or the forwarder: no further; else count, log, refuse
  *     into     count, log; the gate refuses
  *     passed   count here, not within, where any of the chains above may refuse what was passed
  *     to       beyond the rate or the quota: goto late (count, drop). Not for the answers

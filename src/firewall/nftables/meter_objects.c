@@ -101,7 +101,7 @@ bool meter_object_of(const struct metered *endpoint, enum meter_kind kind,
         object->flags = NFT_QUOTA_F_INV;
         return meter->quota != 0;
     case METER_SILENT:
-        return meter->silent && limited;
+        return meter->silent && (limited || meter->hands);
     case METER_KINDS:
         break;
     }

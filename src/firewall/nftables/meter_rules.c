@@ -17,6 +17,7 @@
 /* NF_IP_PRI_RAW is -300, _CONNTRACK -200, _NAT_DST -100, _FILTER 0, _SECURITY 50, _NAT_SRC 100. */
 #define BEHIND_JUDGE     (-299)
 #define BEHIND_CONNTRACK (-150)
+#define BEHIND_DNAT      (-90)
 #define BEFORE_GATES     (-10)
 #define BEHIND_GATES     60
 #define BEHIND_NAT       300
@@ -32,15 +33,16 @@ static const struct {
 } bases[] = {
     {"judged", NF_INET_PRE_ROUTING, BEHIND_JUDGE, "from"},
     {"new", NF_INET_PRE_ROUTING, BEHIND_CONNTRACK, "first"},
+    {"led", NF_INET_PRE_ROUTING, BEHIND_DNAT, "led"},
     {"forward", NF_INET_FORWARD, BEFORE_GATES, "into"},
     {"passed-input", NF_INET_LOCAL_IN, BEHIND_GATES, "passed"},
     {"passed-forward", NF_INET_FORWARD, BEHIND_GATES, "passed"},
     {"leaving", NF_INET_POST_ROUTING, BEHIND_NAT, "to"},
 };
 
-static const char *const chains[] = {"from",   "within", "refused", "audited", "over",
-                                     "slow",   "first",  "beyond",  "unasked", "into",
-                                     "passed", "to",     "late"};
+static const char *const chains[] = {"from", "within", "refused", "audited", "over",
+                                     "slow", "first",  "beyond",  "unasked", "led",
+                                     "into", "passed", "to",      "late"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -81,6 +83,8 @@ uint64_t meter_shape_digest(const struct meter_shape *shape) {
     }
     for (size_t i = 0; i < shape->fence->near_count; i++)
         hash = hash_more(hash, shape->fence->near[i], sizeof(shape->fence->near[i]));
+    for (size_t i = 0; i < shape->fence->hand_count; i++)
+        hash = hash_hand(hash, &shape->fence->hands[i]);
     return hash;
 }
 
@@ -183,7 +187,8 @@ static void put_accept_neighbours(const struct place *p, const char *chain) {
 
 /* is_refused_late() - Whether what the judge passed may be refused behind it. */
 static bool is_refused_late(const struct meter_shape *shape) {
-    return shape->conn_rate || ne_fence_answers(shape->fence) || shape->fence->reaches_beyond;
+    return shape->conn_rate || ne_fence_answers(shape->fence) || shape->fence->reaches_beyond ||
+           shape->fence->hand_count > 0;
 }
 
 /* put_within() - What the judge passed: within its limits, it is counted. */
@@ -202,6 +207,11 @@ static void put_from(const struct place *p) {
     struct nftnl_rule *rule = begin(p, "from"); /* first, since it is most of all */
     rule_match_mark(p->w, rule, p->all, NFT_CMP_EQ, p->pass);
     end_goto(p, rule, "within");
+    if (p->shape->fence->hand_count > 0) {
+        rule = begin(p, "from");
+        rule_match_mark(p->w, rule, p->all, NFT_CMP_EQ, p->note);
+        end_goto(p, rule, "within");
+    }
     rule = begin(p, "from"); /* not judged: the source may be false */
     rule_match_mark(p->w, rule, p->all, NFT_CMP_EQ, 0);
     rule_end_with(p->w, rule, NF_ACCEPT);
@@ -275,6 +285,23 @@ static void put_first(const struct place *p) {
     end_goto(p, rule, "beyond");
 }
 
+/* put_led() - What was to be handed, and was led nowhere or elsewhere: its connection is of before
+ * the policy, or the translation is gone. The gates answer. */
+static void put_led(const struct place *p) {
+    const struct ne_fence *fence = p->shape->fence;
+    for (size_t i = 0; i < fence->hand_count; i++) {
+        const struct ne_hand *hand = &fence->hands[i];
+        if ((hand->to.family == NE_V6) != (p->family->protocol == NFPROTO_IPV6))
+            continue;
+        struct nftnl_rule *rule = begin(p, "led");
+        rule_match_hand(p->w, rule, hand, p->all, p->note);
+        rule_end_with(p->w, rule, NF_ACCEPT);
+    }
+    put_count(p, "led", SOURCE, METER_REFUSED);
+    put_log(p, "led", "ne:handed");
+    put_refusal(p, "led", true);
+}
+
 static void put_into(const struct place *p) {
     struct nftnl_rule *rule = begin(p, "into");
     rule_match_reply(p->w, rule, true);
@@ -308,6 +335,8 @@ static void put_base(const struct place *p, const char *base, const char *next,
         rule_match_meta_byte(p->w, rule, NFT_META_NFPROTO, families[f].protocol);
         if (strcmp(next, "into") == 0) /* that is, from a container */
             rule_match_mark(p->w, rule, p->gates, NFT_CMP_EQ, p->pass);
+        if (strcmp(next, "led") == 0)
+            rule_match_mark(p->w, rule, p->all, NFT_CMP_EQ, p->note);
         end_goto(&here, rule, next);
     }
 }
@@ -326,6 +355,8 @@ static void put_near(const struct place *p, const char *bridge) {
 static bool is_used(const struct meter_shape *shape, const char *next) {
     if (strcmp(next, "first") == 0)
         return shape->conn_rate || ne_fence_answers(shape->fence);
+    if (strcmp(next, "led") == 0)
+        return shape->fence->hand_count > 0;
     if (strcmp(next, "into") == 0)
         return shape->fence->reaches_beyond;
     if (strcmp(next, "passed") == 0)
@@ -365,6 +396,8 @@ void meter_put_rules(struct writer *w, const struct meter_shape *shape) {
         put_beyond_limits(&p);
         if (is_used(shape, "first"))
             put_first(&p);
+        if (is_used(shape, "led"))
+            put_led(&p);
         if (is_used(shape, "into"))
             put_into(&p);
         if (is_used(shape, "passed"))
@@ -385,7 +418,7 @@ void meter_put_rules(struct writer *w, const struct meter_shape *shape) {
     }
 }
 
-#define FAMILY_RULES 56  /* the most in the chains of one family */
+#define FAMILY_RULES 62  /* the most in the chains of one family */
 #define MESSAGE_SIZE 512 /* the longest about an object or an element takes less than 300 bytes */
 
 size_t meter_size(const struct meter_shape *shape, size_t count) {
@@ -397,7 +430,7 @@ size_t meter_size(const struct meter_shape *shape, size_t count) {
     for (size_t b = 0; b < shape->fence->bridge_count; b++)
         patterns += !has_usual_name(shape->fence->bridges[b]);
     size_t rules = METER_FAMILIES * (FAMILY_RULES + patterns * COUNT(bases));
-    rules += shape->fence->near_count;
+    rules += shape->fence->near_count + shape->fence->hand_count;
     size_t others = 2 * COUNT(bases) + COUNT(chains) * METER_FAMILIES + 8;
     return (rules + others) * WRITE_RULE_SIZE + objects * MESSAGE_SIZE;
 }

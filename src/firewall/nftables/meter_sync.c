@@ -20,8 +20,8 @@ static bool metered_equal(const struct metered *a, const struct metered *b) {
     const struct ne_meter *x = &a->meter;
     const struct ne_meter *y = &b->meter;
     return x->rate == y->rate && x->quota == y->quota && x->silent == y->silent &&
-           ne_pace_equal(x->conn_rate, y->conn_rate) && ne_pace_equal(x->log, y->log) &&
-           same_addresses(a, b);
+           x->hands == y->hands && ne_pace_equal(x->conn_rate, y->conn_rate) &&
+           ne_pace_equal(x->log, y->log) && same_addresses(a, b);
 }
 
 static int by_id(const void *id, const void *metered) {

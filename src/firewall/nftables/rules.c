@@ -37,6 +37,12 @@ static void put_unjudged(struct backstop *b, const char *chain, const char *brid
     rule_end_with(&b->w, rule, NF_DROP);
 }
 
+static void put_hand(struct backstop *b, const struct ne_hand *hand) {
+    struct nftnl_rule *rule = rule_begin(&b->w, "input");
+    rule_match_hand(&b->w, rule, hand, b->all, b->all & ~b->verdict);
+    rule_end_with(&b->w, rule, NF_ACCEPT);
+}
+
 /* put_near() - Back into the bridge that it came from. */
 static void put_near(struct backstop *b, const char *bridge) {
     struct nftnl_rule *rule = rule_begin(&b->w, "forward");
@@ -84,7 +90,7 @@ size_t rules_count(const struct ne_fence *fence) {
     return fence->bridge_count == 0
                ? 0
                : 2 + patterns * ((fence->reaches_beyond ? 4u : 3u) + (fence->inbound ? 1u : 0u)) +
-                     fence->near_count + fence->proxied_count;
+                     fence->near_count + fence->proxied_count + fence->hand_count;
 }
 
 size_t rules_size(const struct ne_fence *fence) {
@@ -111,6 +117,8 @@ void rules_put(struct nft *nft, struct nft_batch *batch, const struct ne_fence *
         put_near(&b, fence->near[i]);
     for (size_t i = 0; i < fence->proxied_count; i++)
         put_answers(&b, "forward", fence->proxied[i]);
+    for (size_t i = 0; i < fence->hand_count; i++)
+        put_hand(&b, &fence->hands[i]);
     put_bridge(&b, NE_BRIDGE_PREFIX "*", fence);
     for (size_t i = 0; i < fence->bridge_count; i++) {
         if (!has_usual_name(fence->bridges[i]))

@@ -8,6 +8,8 @@
  *       from ne-*, or another bridge of ours:
  *         the judge's mark is PASS and REFUSED, and it is a reply to a connection that the host
  *         opened (only if a policy has inbound)  accept
+ *         the judge's mark is NOTE alone, and the connection was led to a port of the bridge's
+ *         address to which a policy hands  accept
  *         the judge's mark is not PASS           drop
  *     chain forward  hook forward, priority filter + 10
  *       the same two, and

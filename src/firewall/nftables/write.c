@@ -1,6 +1,8 @@
 /* write.c - tables, chains and rules as messages: see write.h. */
 #include "write.h"
 
+#include <arpa/inet.h>
+
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/table.h>
@@ -15,6 +17,9 @@
  * include/uapi/linux/netfilter/nf_conntrack_common.h: ESTABLISHED is 0, RELATED 1, NEW 2. */
 #define CT_STATE_REPLIES ((1u << 1) | (1u << 2))
 #define CT_STATE_NEW     (1u << 3)
+
+#define DESTINATION_V4 16
+#define DESTINATION_V6 24
 
 void write_table(struct writer *w, uint16_t type, uint16_t flags) {
     struct nftnl_table *table = nftnl_table_alloc();
@@ -284,6 +289,32 @@ void rule_match_first(struct writer *w, struct nftnl_rule *rule) {
     rule_compare(w, rule, NFT_CMP_EQ, &nothing, sizeof(nothing));
 }
 
+void rule_match_led(struct writer *w, struct nftnl_rule *rule, bool is_led) {
+    const uint32_t nothing = 0;
+    load_ct(w, rule, NFT_CT_STATUS);
+    rule_mask(w, rule, IPS_DST_NAT);
+    rule_compare(w, rule, is_led ? NFT_CMP_NEQ : NFT_CMP_EQ, &nothing, sizeof(nothing));
+}
+
+void rule_match_port(struct writer *w, struct nftnl_rule *rule, uint16_t port) {
+    const uint16_t wanted = htons(port);
+    rule_load_bytes(w, rule, NFT_PAYLOAD_TRANSPORT_HEADER, WRITE_DPORT, sizeof(wanted));
+    rule_compare(w, rule, NFT_CMP_EQ, &wanted, sizeof(wanted));
+}
+
+void rule_match_hand(struct writer *w, struct nftnl_rule *rule, const struct ne_hand *hand,
+                     uint32_t mask, uint32_t note) {
+    const struct ne_prefix to = ne_prefix_host(&hand->to);
+    const bool v6 = hand->to.family == NE_V6;
+    rule_match_mark(w, rule, mask, NFT_CMP_EQ, note);
+    rule_match_interface(w, rule, NFT_META_IIFNAME, hand->bridge);
+    rule_match_meta_byte(w, rule, NFT_META_NFPROTO, v6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+    rule_match_prefix(w, rule, v6 ? DESTINATION_V6 : DESTINATION_V4, &to);
+    rule_match_meta_byte(w, rule, NFT_META_L4PROTO, hand->proto);
+    rule_match_port(w, rule, hand->port);
+    rule_match_led(w, rule, true);
+}
+
 static struct nftnl_expr *lookup(struct writer *w, struct nftnl_rule *rule, const char *set) {
     struct nftnl_expr *expr = expression(w, rule, "lookup");
     if (expr == NULL)
@@ -347,6 +378,29 @@ void rule_not_tracked(struct writer *w, struct nftnl_rule *rule) {
 
 void rule_masquerade(struct writer *w, struct nftnl_rule *rule) {
     (void)expression(w, rule, "masq");
+}
+
+static void immediate(struct writer *w, struct nftnl_rule *rule, uint32_t place, const void *data,
+                      uint32_t size) {
+    struct nftnl_expr *expr = expression(w, rule, "immediate");
+    if (expr == NULL)
+        return;
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, place);
+    set_data(w, expr, NFTNL_EXPR_IMM_DATA, data, size);
+}
+
+void rule_lead(struct writer *w, struct nftnl_rule *rule, const struct ne_addr *to, uint16_t port) {
+    const bool v6 = to->family == NE_V6;
+    const uint16_t wanted = htons(port);
+    immediate(w, rule, NFT_REG_1, to->bytes, ne_addr_bits(to->family) / 8);
+    immediate(w, rule, NFT_REG_2, &wanted, sizeof(wanted));
+    struct nftnl_expr *expr = expression(w, rule, "nat");
+    if (expr == NULL)
+        return;
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_FAMILY, v6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_REG_PROTO_MIN, NFT_REG_2);
 }
 
 void rule_reject(struct writer *w, struct nftnl_rule *rule, bool reset) {

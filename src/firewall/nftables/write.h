@@ -10,7 +10,7 @@
 
 #include "nft.h"
 
-#include <netenforce/addr.h>
+#include <netenforce/fence.h>
 
 #include <libnftnl/rule.h>
 
@@ -22,6 +22,7 @@ struct writer {
     size_t rules;   /* written so far */
 };
 
+#define WRITE_DPORT     2    /* offset in the headers of TCP and UDP */
 #define WRITE_RULE_SIZE 1024 /* room for a rule's message: the longest takes less than half */
 
 /* write_table() - A message of @type (NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE) about the table. */
@@ -71,15 +72,25 @@ void rule_match_meta_byte(struct writer *w, struct nftnl_rule *rule, uint32_t ke
 void rule_match_prefix(struct writer *w, struct nftnl_rule *rule, uint32_t offset,
                        const struct ne_prefix *prefix);
 
+/* rule_match_port() - The destination port of TCP and UDP, which the rule has asked for. */
+void rule_match_port(struct writer *w, struct nftnl_rule *rule, uint16_t port);
+
 /* rule_match_new() - Of a connection that has seen no reply yet.
  * rule_match_reply() - Of a connection that is known, if @is_reply, else of none.
  * rule_match_answer() - Of a connection that the host opened, against that direction, with @bit in
  * the connection's mark (plan.h of the legacy tables says what for).
- * rule_match_first() - The first packet of a connection: new, and not on record yet. */
+ * rule_match_first() - The first packet of a connection: new, and not on record yet.
+ * rule_match_led() - Of a connection whose destination was translated, if @is_led, else of none. */
 void rule_match_new(struct writer *w, struct nftnl_rule *rule);
 void rule_match_reply(struct writer *w, struct nftnl_rule *rule, bool is_reply);
 void rule_match_answer(struct writer *w, struct nftnl_rule *rule, uint32_t bit);
 void rule_match_first(struct writer *w, struct nftnl_rule *rule);
+void rule_match_led(struct writer *w, struct nftnl_rule *rule, bool is_led);
+
+/* rule_match_hand() - What was handed, and was led to where @hand says; but for the sender. Also
+ * asks for the interface and the family; @mask and @note are bits of the mark. */
+void rule_match_hand(struct writer *w, struct nftnl_rule *rule, const struct ne_hand *hand,
+                     uint32_t mask, uint32_t note);
 
 /* rule_in_set() - Go on if the set @set has what was loaded. rule_by_object() - Ask the object that
  * the map @set has for what was loaded: a counter counts; a limit or a quota says whether to go on.
@@ -96,6 +107,9 @@ void rule_set_mark(struct writer *w, struct nftnl_rule *rule, uint32_t mask, uin
 void rule_set_connmark(struct writer *w, struct nftnl_rule *rule, uint32_t mask, uint32_t value);
 void rule_not_tracked(struct writer *w, struct nftnl_rule *rule);
 void rule_masquerade(struct writer *w, struct nftnl_rule *rule);
+
+/* rule_lead() - The connection is for @port of @to: in a chain of write_nat_chain(). */
+void rule_lead(struct writer *w, struct nftnl_rule *rule, const struct ne_addr *to, uint16_t port);
 
 /* rule_reject() - Refuse, and tell the sender: by a reset, or that the port is unreachable. */
 void rule_reject(struct writer *w, struct nftnl_rule *rule, bool reset);

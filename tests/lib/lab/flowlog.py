@@ -15,8 +15,9 @@ def response(flow):
     line = {
         "client": flow.client_conn.peername[0],
         "method": flow.request.method,
-        "url": flow.request.url,
+        "url": flow.request.pretty_url,
         "status": flow.response.status_code,
+        "server": flow.server_conn.address[0],
     }
     with open(ctx.options.flow_log, "a", encoding="utf-8") as log:
         log.write(json.dumps(line) + "\n")

@@ -21,6 +21,7 @@ class Flow:
     method: str
     url: str
     status: int | None  # None: the proxy does not say
+    server: str = ""  # that it connected to, as it was named or, in transparent mode, addressed
 
 
 class Proxy:
@@ -35,8 +36,10 @@ class Proxy:
         port: int = 8080,
         address: str = "",
         name: str = "mitmdump",
+        transparent: bool = False,
     ) -> None:
         self.port = port
+        self._mode = ["--mode", "transparent"] if transparent else []
         self._address = address
         self._host = host
         self._trusted = trusted
@@ -58,7 +61,7 @@ class Proxy:
         sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         listen = ["--listen-host", self._address] if self._address else []
         self._service = self._host.spawn(
-            *("mitmdump", *listen, "--listen-port", str(self.port), "-s", str(ADDON), *sets),
+            *("mitmdump", *self._mode, *listen, "--listen-port", str(self.port), "-s", str(ADDON), *sets),
             name=self._name,
         )
         wait_until(self._accepts, "mitmdump to listen", timeout=60)
