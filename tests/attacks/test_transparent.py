@@ -46,7 +46,7 @@ def handing(lab: Lab, stage: Stage) -> Iterator[Handing]:
     lab.host.netns.ip(f"addr add {UPSTREAM}/32 dev lo")
     proxy, names = Handed(lab.host.netns, HANDED), NameServer(lab.host.netns, UPSTREAM)
     lab.host.write_etc("resolv.conf", f"nameserver {UPSTREAM}\n")
-    pools = ("--ipv6", "--subnet", "10.79.0.0/24", "--subnet", "fd79::/64")
+    pools = ("--ipv6", "--subnet", "10.81.0.0/24", "--subnet", "fd81::/64")
     options = ("-o", "mode=transparent", "-o", f"proxy={HANDED}")
     side = Side(lab, "handing", *pools, *options, scene=HandedScene)
     wait_until(
