@@ -34,7 +34,7 @@ from lab.daemon import (  # noqa: E402
 )
 from lab.frames import ether, ip, tcp_segment, udp_frame  # noqa: E402
 from lab.listener import Listener  # noqa: E402
-from lab.packet import TCP, Packet  # noqa: E402
+from lab.packet import IPV6, TCP, Packet  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture, Delivered  # noqa: E402
 
@@ -250,8 +250,15 @@ class Stream:
 
 
 def of_stream(packet: Packet) -> bool:
-    """Whether the proxy sent it. A refusal that the bridge answers with bears no data."""
-    return packet.proto == TCP and packet.sport == PORT + 1 and len(packet.data) > 0
+    """Whether the proxy sent it. What the bridge answers in its name, a refusal, is a reset."""
+    if packet.proto != TCP or packet.sport != PORT + 1:
+        return False
+    frame = packet.data
+    header = 40 if packet.ethertype == IPV6 else (frame[ETHERNET] & 15) * 4
+    return not frame[ETHERNET + header + FLAGS] & RST
+
+
+ETHERNET, FLAGS = 14, 13  # a header's length; where a TCP header has its flags
 
 
 STREAMS = f"10.88.0.2:{PORT + 1},[fd00:88::2]:{PORT + 1}"
