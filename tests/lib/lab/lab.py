@@ -1,4 +1,4 @@
-"""The whole lab, made and removed as one."""
+"""The whole lab, made and removed as one: outside, and a host with an engine."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def end_on_signals() -> None:
 
 
 def remove_cgroups(folder: Path) -> None:
-    """Remove the empty cgroups that a lab's engine left: its containers', and its plugins'."""
-    plugins = folder / "host/var/lib/docker/plugins"
-    names = [folder.name, *(path.name for path in plugins.glob("*") if len(path.name) == 64)]
+    """Remove the empty cgroups that a lab's engines left: their containers', and their plugins'."""
+    hosts = [folder, *folder.glob("node*")]
+    plugins = [path for host in hosts for path in host.glob("host/var/lib/docker/plugins/*")]
+    names = [folder.name, *(path.name for path in plugins if len(path.name) == 64)]
     for root in (root for name in names for root in CGROUPS.glob(f"*/{name}")):
         inner = sorted(path for path in root.rglob("*") if path.is_dir())
         for path in [*reversed(inner), root]:
@@ -59,56 +60,76 @@ def _remove_remains(base: Path) -> None:
             pass  # in use, or not whole yet
 
 
-class Lab:
-    """Outside, host, engine with both images, and proxy; `plugin` is not installed yet.
+def make_folder(stack: contextlib.ExitStack) -> Path:
+    """A lab's folder, which goes with the stack, or with the next lab if this one is killed."""
+    base = Path(tempfile.gettempdir())
+    _remove_remains(base)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    stack.callback(remove_cgroups, folder)
+    lock = stack.enter_context((folder / "lock").open("w"))
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder
+
+
+class Node:
+    """A host with an engine that has both images, and a proxy; `plugin` is not installed yet.
 
     The engine is the machine's own, or the one that `ENGINE` asks for: see engine_root.py.
     """
 
-    def __init__(self) -> None:
-        with contextlib.ExitStack() as stack:
-            self._make(stack)
-            self._stack = stack.pop_all()
-
-    def _make(self, stack: contextlib.ExitStack) -> None:
-        base = Path(tempfile.gettempdir())
-        _remove_remains(base)
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        stack.callback(remove_cgroups, self.folder)
-        lock = stack.enter_context((self.folder / "lock").open("w"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-        self.outside = Outside(self.folder)
-        stack.callback(self.outside.close)
-        self.host = Host(self.folder)
+    def __init__(
+        self, stack: contextlib.ExitStack, folder: Path, outside: Outside, cgroup: str
+    ) -> None:
+        self.outside = outside
+        self.host = Host(folder)
         stack.callback(self.host.close)
         self.host.write_etc("resolv.conf", f"nameserver {WEB}\n")
         self.host.write_etc(
             "hosts", f"127.0.0.1 localhost\n{WEB} {WEB_NAME}\n{PUBLIC} {' '.join(PUBLIC_NAMES)}\n"
         )
-        self._trust(self.outside.authority.certificate)
-        self.outside.plug(self.host)
-        self.proxy = open_proxy(self.host, self.outside.authority.certificate)
+        self._trust(outside.authority.certificate)
+        self.plug()
+        self.proxy = open_proxy(self.host, outside.authority.certificate)
         version = chosen()
         root = EngineRoot(self.host, version, ENGINES) if version else None
-        self.engine = Engine(self.host, "--cgroup-parent", f"/{self.folder.name}", root=root)
+        self.engine = Engine(self.host, "--cgroup-parent", f"/{cgroup}", root=root)
         for name in ("busybox", "tools"):
             self.engine.load(name, image(name, CACHE))
         self.plugin = Plugin(self.engine, REPOSITORY)
+
+    def plug(self) -> None:
+        """Lay the cable to outside."""
+        self.outside.plug(self.host)
 
     def _trust(self, authority: Path) -> None:
         """Have the host's programs believe in a certificate authority."""
         with self.host.path("/etc/ssl/certs/ca-certificates.crt").open("a") as bundle:
             bundle.write(authority.read_text())
 
-    def reboot(self) -> None:
-        """Cut the power and start again: outside's cable, proxy and engine too."""
-        self.host.power_cut()
+    def boot(self) -> None:
+        """Start again after a power cut: cable, proxy and engine too."""
         self.host.boot()
-        self.outside.plug(self.host)
+        self.plug()
         self.proxy.start()
         self.engine.start_engine()
+
+    def reboot(self) -> None:
+        """Cut the power and start again."""
+        self.host.power_cut()
+        self.boot()
+
+
+class Lab(Node):
+    """Outside, and one host, which are plugged into each other."""
+
+    def __init__(self) -> None:
+        with contextlib.ExitStack() as stack:
+            self.folder = make_folder(stack)
+            outside = Outside(self.folder)
+            stack.callback(outside.close)
+            super().__init__(stack, self.folder, outside, self.folder.name)
+            self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Remove it all."""

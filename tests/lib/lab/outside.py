@@ -17,6 +17,7 @@ from .host import Machine
 from .netns import Netns
 from .receiver import Capture
 from .servers import Authority, Responder, WebServer
+from .switch import Switch
 
 HOST_V4, HOST_V6 = "198.51.100.1", "2001:db8:ffff::1"
 WEB, WEB_NAME = "198.51.100.2", "web.example"
@@ -36,6 +37,16 @@ HOST_MAC, OUTSIDE_MAC = "02:00:00:00:ff:01", "02:00:00:00:ff:02"
 
 def _neighbours(addresses: Iterable[str], mac: str, device: str) -> list[str]:
     return [f"neigh replace {ip} lladdr {mac} dev {device} nud permanent" for ip in addresses]
+
+
+def host_lines(address: str, interface: str) -> list[str]:
+    """What gives a host's end of the cable its address, and makes outside known to it."""
+    return [
+        f"link set {interface} addrgenmode none",
+        f"addr add {address}/24 dev {interface}",
+        f"link set {interface} up",
+        *_neighbours((WEB, OTHER), OUTSIDE_MAC, interface),
+    ]
 
 
 class Outside:
@@ -74,24 +85,39 @@ class Outside:
         """Lay a cable to a machine that has an Internet of its own: IPv4, and no default route."""
         self._lay(host, interface)
 
+    def join(self, switch: Switch) -> None:
+        """Lay the cable to a switch, where several hosts are to be found: IPv4 only."""
+        switch.attach("outside", self.netns, OUTSIDE_MAC)
+        self.netns.ip(*self._own_lines())
+
+    def know(self, address: str, mac: str, pool: str) -> None:
+        """A host on the switch, and the pool of its containers, so that a leak is answered."""
+        self.netns.ip(
+            *_neighbours((address,), mac, "eth0"), f"route replace {pool} via {address}"
+        )
+
     def _lay(self, host: Machine, interface: str) -> None:
         self.netns.run("ip", "link", "delete", "eth0", check=False)  # of a host that went down
         host.netns.ip(
             f"link add {interface} address {HOST_MAC} type veth"
             f" peer name eth0 address {OUTSIDE_MAC} netns {self.netns.path}",
-            f"link set {interface} addrgenmode none",
-            f"addr add {HOST_V4}/24 dev {interface}",
-            f"link set {interface} up",
-            *_neighbours((WEB, OTHER), OUTSIDE_MAC, interface),
+            *host_lines(HOST_V4, interface),
         )
         self.netns.ip(
+            *self._own_lines(),
+            *_neighbours((HOST_V4,), HOST_MAC, "eth0"),
+            f"route add default via {HOST_V4}",
+        )
+
+    @staticmethod
+    def _own_lines() -> list[str]:
+        """What gives outside's end of the cable its addresses."""
+        return [
             "link set eth0 addrgenmode none",
             *(f"addr add {ip}/24 dev eth0" for ip in (WEB, OTHER)),
             *(f"addr add {ip}/32 dev eth0" for ip in (FAR, PUBLIC)),
             "link set eth0 up",
-            *_neighbours((HOST_V4,), HOST_MAC, "eth0"),
-            f"route add default via {HOST_V4}",
-        )
+        ]
 
     def close(self) -> None:
         """Stop the servers and let the namespace go."""

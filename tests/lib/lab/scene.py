@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import firewall
 from .container import Attempt, Container, Outcome
-from .lab import Lab
+from .lab import Node
 from .network import Network
 from .outside import FAR, HOST_V4, OTHER, WEB
 from .packet import TCP, Packet
@@ -57,7 +57,7 @@ class Verdict:
 class Scene:
     """A network with the container that attempts come from."""
 
-    def __init__(self, lab: Lab, network: Network, container: Container | None = None) -> None:
+    def __init__(self, lab: Node, network: Network, container: Container | None = None) -> None:
         self.lab = lab
         self.network = network
         self.container = container or lab.engine.start("--network", network.name)
