@@ -41,6 +41,11 @@ HOSTS_TESTS ?= tests/hosts
 hosts: plugin all $(B)/tests/libfault.so
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) $(HOSTS_TESTS)
 
+# Three engines that are one swarm: seven minutes.
+.PHONY: swarm
+swarm: plugin all
+	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/swarm
+
 # Every way around that is known, from real containers: prints the table of docs/threat-model.md.
 attack: plugin all build/tests/attacker
 	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/attacks

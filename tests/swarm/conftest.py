@@ -14,7 +14,6 @@ from lab.lab import end_on_signals  # noqa: E402  (found by the line above)
 from lab.swarm import Swarm  # noqa: E402
 
 NETWORK = "sandbox"
-CONFIG = "sandbox-here"
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +28,6 @@ def swarm() -> Iterator[Swarm]:
 @pytest.fixture
 def network(swarm: Swarm) -> Iterator[str]:
     """A swarm-scoped network, made of a configuration on each node; it goes with the test."""
-    swarm.create_network(NETWORK, CONFIG)
+    swarm.create_network(NETWORK)
     yield NETWORK
     swarm.remove_all()

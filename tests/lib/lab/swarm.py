@@ -13,16 +13,17 @@ Each has its own proxy, and the plugin once `install()` has run. Node 1 is the o
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .container import Container
+from .container import Attempt, Container
 from .lab import Node, make_folder
 from .network import Network
-from .outside import Outside, host_lines
-from .packet import TCP, UDP, Packet
+from .outside import WEB, Outside, host_lines
+from .packet import ICMP, TCP, UDP, Packet
 from .plugin import NAME
-from .process import wait_until
+from .process import CommandError, wait_until
 from .receiver import Delivered
 from .scene import Scene, Verdict, is_proxy_upstream
 from .switch import Switch
@@ -30,6 +31,7 @@ from .switch import Switch
 CLUSTER_PORTS = {2377, 7946}  # of swarm's managers, and of its nodes' gossip
 HEARTBEAT = "1s"  # how often a node tells that it lives; three that are missed, and it is down
 SERVICE = "com.docker.swarm.service.name"
+IMAGE = "tools"  # every node has it: nothing is pulled
 
 
 class SwarmNode(Node):
@@ -45,6 +47,7 @@ class SwarmNode(Node):
         self.subnet = f"10.99.{number}.0/24"
         self.gateway = f"10.99.{number}.1"
         self.ident = ""  # in the swarm, once it is a member
+        self.was_killed = False
         self._switch = switch
         (folder / self.name).mkdir()
         super().__init__(stack, folder / self.name, outside, f"{folder.name}/{self.name}")
@@ -62,6 +65,24 @@ class SwarmNode(Node):
         """Put its cable back."""
         self._switch.mend(self.name)
 
+    def has_no(self, *listing: str) -> bool:
+        """Whether a listing of docker's is empty."""
+        return not self.engine.out(*listing)
+
+    def remove_config(self, name: str) -> None:
+        """Remove a configuration; after a SIGKILL of the engine it can't be.
+
+        The engine then keeps count of the network that was made of it and is no more (moby 20.10).
+        """
+        left = self.engine("network", "rm", name, check=False)
+        if left.status != 0 and not (self.was_killed and "is in use" in left.err):
+            raise CommandError(left)
+
+    def kill_engine(self) -> None:
+        """SIGKILL to dockerd."""
+        self.was_killed = True
+        self.engine.kill_engine()
+
     def tasks(self, service: str) -> list[Container]:
         """The containers of a service that run here."""
         shown = self.engine.out("ps", "-q", "--no-trunc", "--filter", f"label={SERVICE}={service}")
@@ -76,6 +97,8 @@ class Swarm:
     """The hosts, and outside."""
 
     def __init__(self, count: int = 3) -> None:
+        self._numbers = itertools.count(1)
+        self._made: dict[str, str] = {}  # networks, and what they were made of
         with contextlib.ExitStack() as stack:
             self.folder = make_folder(stack)
             self.outside = Outside(self.folder)
@@ -126,14 +149,16 @@ class Swarm:
             for node in self.nodes
         )
 
-    def create_network(self, name: str, config: str, *options: str) -> None:
+    def create_network(self, name: str, *options: str) -> None:
         """A network of the swarm, as docs/swarm.md says: a configuration on each node, and one."""
+        config = f"{name}-{next(self._numbers)}"
         for node in self.nodes:
             pools = ("--subnet", node.subnet, "--gateway", node.gateway)
             node.engine("network", "create", "--config-only", *pools, *options, config)
         self.manager.engine(
             *("network", "create", "--scope", "swarm", "-d", NAME, "--config-from", config, name)
         )
+        self._made[name] = config
 
     def create_service(
         self, name: str, network: str, *options: str, command: Sequence[str] = ("sleep", "infinity")
@@ -142,7 +167,7 @@ class Swarm:
         self.manager.engine(
             *("service", "create", "-d", "--no-resolve-image", "--name", name, "--network", network),
             *("--restart-delay", "0s", "--stop-grace-period", "0s", "--update-delay", "0s"),
-            *(*options, self.image, *command),
+            *(*options, IMAGE, *command),
         )
 
     def tasks(self, service: str) -> dict[str, list[Container]]:
@@ -160,27 +185,21 @@ class Swarm:
         wait_until(now, f"{service} to run as {counts}", timeout=60, pause=0.1)
 
     def remove_all(self) -> None:
-        """Remove every service, and every network that users made, from the swarm and its nodes."""
+        """Remove every service and network from the swarm and its nodes."""
         engine = self.manager.engine
         services = engine.out("service", "ls", "-q").split()
         if services:
             engine("service", "rm", *services)
         for node in self.nodes:
-            wait_until(
-                lambda node=node: not node.engine.out("ps", "-aq"), f"{node.name}'s tasks to go"
-            )
-        kinds = ("--filter", "type=custom", "--format", "{{.Name}} {{.Driver}}")
-        for node in self.nodes:  # the manager is the first
-            shown = (line.split() for line in node.engine.out("network", "ls", *kinds).splitlines())
-            for name, driver in shown:
-                if driver == NAME and node is self.manager:
-                    engine("network", "rm", name)
+            wait_until(lambda node=node: node.has_no("ps", "-aq"), f"{node.name}'s tasks to go")
+        for name in self._made:
+            engine("network", "rm", name)
+        ours = ("network", "ls", "-q", "--filter", f"driver={NAME}")
         for node in self.nodes:
-            wait_until(lambda node=node: self._has_no(node), f"{node.name}'s network to go")
-            shown = (line.split() for line in node.engine.out("network", "ls", *kinds).splitlines())
-            for name, driver in shown:
-                if driver == "null":
-                    node.engine("network", "rm", name)
+            wait_until(lambda node=node: node.has_no(*ours), f"{node.name}'s network to go")
+            for config in self._made.values():
+                node.remove_config(config)
+        self._made.clear()
 
     def status(self, node: SwarmNode) -> str:
         """What the manager says of a node: ready, down."""
@@ -190,14 +209,19 @@ class Swarm:
         """Wait until the manager says so."""
         wait_until(lambda: self.status(node) == status, f"{node.name} to be {status}", timeout=60)
 
-    def _is_cluster(self, packet: Packet) -> bool:
-        """Whether it is what the engines themselves tell each other."""
+    def _is_engines_own(self, packet: Packet) -> bool:
+        """Whether it is what the engines tell each other, or what they ask their resolver.
+
+        What a container sent would have a node's address, too, were it let out: so nobody in a
+        test knocks at these ports there.
+        """
         addresses = {node.address for node in self.nodes}
-        return (
-            {packet.src, packet.dst} <= addresses
-            and packet.proto in (TCP, UDP)
-            and not CLUSTER_PORTS.isdisjoint((packet.sport, packet.dport))
-        )
+        ports = {packet.sport, packet.dport}
+        if {packet.src, packet.dst} <= addresses:
+            is_error = packet.proto == ICMP  # of an engine that is gone: no test pings
+            return is_error or not CLUSTER_PORTS.isdisjoint(ports)
+        asked = {packet.src, packet.dst} <= {*addresses, WEB}
+        return asked and packet.proto in (TCP, UDP) and 53 in ports
 
     @contextlib.contextmanager
     def watch(self, proxy_in_use: bool = False) -> Iterator[Verdict]:
@@ -209,7 +233,7 @@ class Swarm:
                 packet.dst == node.gateway and packet.dport == node.proxy.port for node in self.nodes
             )
             return (
-                not self._is_cluster(packet)
+                not self._is_engines_own(packet)
                 and not is_proxy_upstream(packet)
                 and not (proxy_in_use and to_proxy)
             )
@@ -221,6 +245,12 @@ class Swarm:
             verdict.outside = self.outside.capture.packets(counts)
             for receiver in delivered:
                 verdict.host += receiver.packets(counts)
+
+    def attempt(self, container: Container, *attempts: Attempt) -> Verdict:
+        """Make attempts in a container, and wait for what arrives anywhere."""
+        with self.watch() as verdict:
+            verdict.outcomes = container.probe(*attempts)
+        return verdict
 
     def close(self) -> None:
         """Remove it all."""
