@@ -86,13 +86,14 @@ def test_every_node_enforces(swarm: Swarm, network: str) -> None:
 
 
 def test_policy_from_one_place(swarm: Swarm) -> None:
-    """The network's options stand in each node's configuration; the manager's change nothing."""
-    swarm.create_network("allowing", "-o", f"allow={WEB}:80/tcp")
+    """The network's options stand in each node's configuration; its subnet may be one for all."""
+    swarm.create_network("allowing", "-o", f"allow={WEB}:80/tcp", prefix="10.98.0")
     swarm.create_service("asking", "allowing", "--mode", "global")
     swarm.wait_for_tasks("asking", node1=1, node2=1, node3=1)
     for node in swarm.nodes:
         (container,) = node.tasks("asking")
         assert container.probe(tcp(WEB, 80))[0].reached, node.name
+        assert container.address.startswith("10.98.0."), node.name
         assert_enforced(swarm, node, "allowing", container)
     swarm.remove_all()
     assert_nothing_left(swarm)

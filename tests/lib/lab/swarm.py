@@ -149,11 +149,16 @@ class Swarm:
             for node in self.nodes
         )
 
-    def create_network(self, name: str, *options: str) -> None:
-        """A network of the swarm, as docs/swarm.md says: a configuration on each node, and one."""
+    def create_network(self, name: str, *options: str, prefix: str = "") -> None:
+        """A network of the swarm, as docs/swarm.md says: a configuration on each node, and one.
+
+        Each node has a subnet of its own, or PREFIX.0/24 like all others.
+        """
         config = f"{name}-{next(self._numbers)}"
         for node in self.nodes:
-            pools = ("--subnet", node.subnet, "--gateway", node.gateway)
+            subnet = f"{prefix}.0/24" if prefix else node.subnet
+            gateway = f"{prefix}.1" if prefix else node.gateway
+            pools = ("--subnet", subnet, "--gateway", gateway)
             node.engine("network", "create", "--config-only", *pools, *options, config)
         self.manager.engine(
             *("network", "create", "--scope", "swarm", "-d", NAME, "--config-from", config, name)
