@@ -171,6 +171,7 @@ class Swarm:
         """A service; `wait_for_tasks()` waits until it runs."""
         self.manager.engine(
             *("service", "create", "-d", "--no-resolve-image", "--name", name, "--network", network),
+            *("--cap-add", "NET_ADMIN"),
             *("--restart-delay", "0s", "--stop-grace-period", "0s", "--update-delay", "0s"),
             *(*options, IMAGE, *command),
         )
