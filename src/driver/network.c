@@ -11,22 +11,11 @@ static void name_bridge(struct ne_network *network) {
         ne_bridge_name(network->id, network->bridge);
 }
 
-/* same_options() - Once an operator has changed the policy, the engine still says what the network
- * was made with (a swarm's node does, after a crash of its engine): the change stands. */
-static bool same_options(const struct ne_network *known, const struct ne_network *asked) {
-    if (known->revision == 1)
-        return ne_options_equal(&known->options, &asked->options);
-    return strcmp(known->bridge, asked->bridge) == 0 &&
-           known->options.has_mtu == asked->options.has_mtu &&
-           known->options.mtu == asked->options.mtu;
-}
-
-static bool same_network(const struct ne_network *known, const struct ne_network *asked) {
-    return ne_prefix_equal(&known->pool4, &asked->pool4) &&
-           ne_prefix_equal(&known->pool6, &asked->pool6) &&
-           ne_prefix_equal(&known->gateway4, &asked->gateway4) &&
-           ne_prefix_equal(&known->gateway6, &asked->gateway6) &&
-           known->internal == asked->internal && same_options(known, asked);
+static bool same_network(const struct ne_network *a, const struct ne_network *b) {
+    return ne_prefix_equal(&a->pool4, &b->pool4) && ne_prefix_equal(&a->pool6, &b->pool6) &&
+           ne_prefix_equal(&a->gateway4, &b->gateway4) &&
+           ne_prefix_equal(&a->gateway6, &b->gateway6) && a->internal == b->internal &&
+           ne_options_equal(&a->options, &b->options);
 }
 
 /* check_routes() - The host must not lose a way to somewhere else under the new pool. */
