@@ -33,6 +33,8 @@ struct ne_network {
     bool proxied_linked;    /* the same, as the ports were last told */
     unsigned long revision; /* of the options: 1, and one more with each change */
     struct ne_options options;
+    struct ne_options asked; /* what the engine made it with: it may ask again with these, whatever
+                              * has become of @options since */
 };
 
 struct ne_endpoint {

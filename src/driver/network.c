@@ -11,11 +11,18 @@ static void name_bridge(struct ne_network *network) {
         ne_bridge_name(network->id, network->bridge);
 }
 
-static bool same_network(const struct ne_network *a, const struct ne_network *b) {
-    return ne_prefix_equal(&a->pool4, &b->pool4) && ne_prefix_equal(&a->pool6, &b->pool6) &&
-           ne_prefix_equal(&a->gateway4, &b->gateway4) &&
-           ne_prefix_equal(&a->gateway6, &b->gateway6) && a->internal == b->internal &&
-           ne_options_equal(&a->options, &b->options);
+/* same_network() - Whether @asked is @known: what it was made with, or what holds now. An engine
+ * that asks again (a swarm's node does, after a crash of its engine) says the first also after an
+ * operator has changed the policy, and the change stands. Anything else could be meant to be
+ * stricter than what holds. */
+static bool same_network(const struct ne_network *known, const struct ne_network *asked) {
+    return ne_prefix_equal(&known->pool4, &asked->pool4) &&
+           ne_prefix_equal(&known->pool6, &asked->pool6) &&
+           ne_prefix_equal(&known->gateway4, &asked->gateway4) &&
+           ne_prefix_equal(&known->gateway6, &asked->gateway6) &&
+           known->internal == asked->internal &&
+           (ne_options_equal(&known->asked, &asked->asked) ||
+            ne_options_equal(&known->options, &asked->options));
 }
 
 /* check_routes() - The host must not lose a way to somewhere else under the new pool. */
@@ -160,6 +167,7 @@ int ne_driver_create_network(struct ne_driver *driver, const struct ne_network *
                              struct ne_error *err) {
     struct ne_network record = *wanted;
     name_bridge(&record);
+    record.asked = wanted->options;
     record.revision = 1;
     record.forwarder_up = record.unsaved = false;
 

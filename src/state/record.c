@@ -67,6 +67,8 @@ json_t *ne_record_of_network(const struct ne_network *network) {
     object = set_json(object, "revision", json_integer((json_int_t)network->revision));
     if (network->names_kept) /* later than version 1 of records: left out where it says nothing */
         object = set_json(object, "names_kept", json_true());
+    if (!ne_options_equal(&network->asked, &network->options)) /* later, too */
+        object = set_json(object, "asked", ne_options_to_json(&network->asked));
     return set_json(object, "options", ne_options_to_json(&network->options));
 }
 
@@ -183,22 +185,22 @@ static bool take_bool(struct reader *reader, const char *key) {
     return json_is_true(value);
 }
 
-static void take_options(struct reader *reader, enum ne_option_scope scope,
+static void take_options(struct reader *reader, const char *field, enum ne_option_scope scope,
                          struct ne_options *out) {
-    const json_t *value = take(reader, "options");
+    const json_t *value = take(reader, field);
     *out = (struct ne_options){0};
     if (!json_is_object(value)) {
-        wrong(reader, "options", "an object");
+        wrong(reader, field, "an object");
         return;
     }
     const char *key;
     json_t *item;
-    json_t *options = json_object_get(reader->object, "options");
+    json_t *options = json_object_get(reader->object, field);
     json_object_foreach(options, key, item) {
         const char *text = json_string_value(item);
         struct ne_error inner;
         if (text == NULL) {
-            wrong(reader, "options", "texts");
+            wrong(reader, field, "texts");
         } else if (ne_options_set(out, scope, key, text, &inner) < 0 && !reader->failed) {
             (void)ne_fail(reader->err, NE_STATE, "%s", inner.text);
             reader->failed = true;
@@ -246,7 +248,10 @@ int ne_record_to_network(const json_t *json, struct ne_network *network, struct 
     n.revision = take_revision(&reader);
     if (json_object_get(json, "names_kept") != NULL)
         n.names_kept = take_bool(&reader, "names_kept");
-    take_options(&reader, NE_SCOPE_NETWORK, &n.options);
+    take_options(&reader, "options", NE_SCOPE_NETWORK, &n.options);
+    n.asked = n.options;
+    if (json_object_get(json, "asked") != NULL)
+        take_options(&reader, "asked", NE_SCOPE_NETWORK, &n.asked);
     if (finish(&reader) < 0)
         return -1;
     *network = n;
@@ -270,7 +275,7 @@ int ne_record_to_endpoint(const json_t *json, struct ne_endpoint *endpoint,
     e.quota_reached = take_later_bool(&reader, "quota_reached");
     e.revision = take_revision(&reader);
     *options = ne_options_nothing;
-    take_options(&reader, NE_SCOPE_ENDPOINT, options);
+    take_options(&reader, "options", NE_SCOPE_ENDPOINT, options);
     e.options = options;
     if (finish(&reader) < 0)
         return -1;

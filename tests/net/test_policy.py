@@ -319,16 +319,26 @@ def test_routes_are_given_at_join(world: World) -> None:
     assert not world.daemon.get(f"/v1/endpoints/{endpoint_id(3)}")["lacks_route"]
 
 
-def test_a_network_that_is_made_again_is_never_looser(world: World) -> None:
-    """Whoever asks for it anew, with a denial, does not get what an operator allowed since."""
+def test_a_network_that_is_made_again_keeps_its_policy(world: World) -> None:
+    """A swarm's node asks for it anew once its engine has crashed, with what it was made with. Whoever
+    asks with anything else, a denial above all, does not get what an operator allowed since."""
     member = world.member()
     assert world.change({"allow": f"{GATEWAY}:9000/tcp"})["revision"] == 2
-    for body in (network_body(deny=f"{GATEWAY}:9000/tcp"), network_body()):
-        assert "exists already" in str(world.daemon.try_call("CreateNetwork", body))
-    assert member.connect(GATEWAY, 9000) == "open"
-    world.change({"allow": None})  # as it was made: asked for again, it is there
-    world.daemon.call("CreateNetwork", network_body())
-    assert member.connect(GATEWAY, 9000) == "refused"
+    for restarts in range(2):
+        world.daemon.call("CreateNetwork", network_body())
+        assert member.connect(GATEWAY, 9000) == "open"
+        for other in (
+            network_body(deny=f"{GATEWAY}:9000/tcp"),
+            network_body(pool="10.88.1"),
+            network_body(**{"com.docker.network.driver.mtu": "1400"}),
+        ):
+            assert "exists already" in str(world.daemon.try_call("CreateNetwork", other))
+        # What holds now may be asked for, too.
+        world.daemon.call("CreateNetwork", network_body(allow=f"{GATEWAY}:9000/tcp"))
+        if restarts == 0:
+            world.daemon.kill()
+            world.daemon.start()
+    assert world.daemon.get(f"/v1/networks/{NETWORK}")["revision"] == 2
     member.leave()
 
 

@@ -7,6 +7,7 @@ A second service knocks everywhere without pause, on every node, while it happen
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from lab.process import wait_until
 from lab.scene import STEADY, STEADY_TARGETS
 from lab.swarm import Swarm, SwarmNode
 
+COMMAND = Path(__file__).resolve().parents[2] / "build/netenforce"
 STEADY_COMMAND = (
     "b=$(ip -4 route | sed -n 's/^\\(10\\.99\\.[0-9]*\\)\\.0.*/\\1.1/p'); ip route add default via $b; "
     'exec python3 -S -c "$0" "$b:9000" "$@"'
@@ -132,8 +134,10 @@ def test_a_node_is_cut_off(swarm: Swarm, network: str, steady: str) -> None:
 
 
 def test_an_engine_is_killed(swarm: Swarm, network: str, steady: str) -> None:
-    """Its containers outlive it, enforced; the next start ends them, and begins new ones."""
+    """Its containers outlive it, enforced; the next start ends them, and begins new ones. What an
+    operator has changed of its node's policy stands, and on no other node."""
     lost = swarm.nodes[2]
+    lost.host.run(str(COMMAND), "policy", "set", network, f"allow={WEB}:80/tcp", env=lost.engine.env)
     with swarm.watch(proxy_in_use=True) as verdict:
         knock(swarm, 1, 2, 3)
         lost.kill_engine()
@@ -148,7 +152,9 @@ def test_an_engine_is_killed(swarm: Swarm, network: str, steady: str) -> None:
     swarm.create_service("after", network, "--mode", "global")
     swarm.wait_for_tasks("after", node1=1, node2=1, node3=1)
     for node in swarm.nodes:
-        assert_enforced(swarm, node, network, node.tasks("after")[0])
+        container = node.tasks("after")[0]
+        assert_enforced(swarm, node, network, container)
+        assert container.probe(tcp(WEB, 80))[0].reached == (node is lost), node.name
     swarm.remove_all()
     assert_nothing_left(swarm)
 

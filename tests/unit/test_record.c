@@ -96,10 +96,22 @@ static void records_come_back(void **state) {
     (void)ne_bridge_name(n.id, n.bridge);
     n.mac = (struct ne_mac){{2, 0, 0, 0, 0, 1}};
     n.revision = 3;
+    n.asked = n.options;
     body = ne_record_of_network(&n);
+    assert_null(json_object_get(body, "asked")); /* as earlier versions wrote it */
     assert_int_equal(ne_record_to_network(body, &n2, &err), 0);
     json_decref(body);
     assert_true(ne_options_equal(&n.options, &n2.options));
+    assert_true(ne_options_equal(&n.options, &n2.asked));
+    n.asked = (struct ne_options){0};
+    body = ne_record_of_network(&n);
+    assert_int_equal(ne_record_to_network(body, &n2, &err), 0);
+    json_object_set_new(body, "asked", json_integer(1));
+    assert_int_equal(ne_record_to_network(body, &n2, &err), -1);
+    assert_non_null(strstr(err.text, "\"asked\""));
+    json_decref(body);
+    assert_true(ne_options_equal(&n.options, &n2.options));
+    assert_true(ne_options_equal(&n.asked, &n2.asked));
     assert_true(ne_prefix_equal(&n.pool6, &n2.pool6));
     assert_string_equal(n.bridge, n2.bridge);
     assert_int_equal(n2.revision, 3);
