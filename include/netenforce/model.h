@@ -153,8 +153,12 @@ int ne_model_fence(const struct ne_model *model, struct ne_fence *fence, struct 
  * proxy there is the member that has it. */
 bool ne_is_member_address(const struct ne_network *network, const struct ne_addr *addr);
 
+/* ne_is_role_proxy() - Whether @endpoint is joined to @network with role=proxy: one of those that
+ * proxy=container:PORT means there. */
+bool ne_is_role_proxy(const struct ne_network *network, const struct ne_endpoint *endpoint);
+
 /* ne_model_is_proxy() - Whether the policy of @endpoint's network, or of another member of it,
- * names an address of @endpoint as a proxy. */
+ * names @endpoint as a proxy, by its address or by its role. */
 bool ne_model_is_proxy(const struct ne_model *model, const struct ne_endpoint *endpoint);
 
 /* ne_routes() - The destinations that the container reaches by way of the bridge:

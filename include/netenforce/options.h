@@ -22,8 +22,9 @@
 #define NE_MTU_MAX    65535
 
 struct ne_proxy {
-    struct ne_addr addr; /* NE_NONE: the bridge's own address */
+    struct ne_addr addr; /* NE_NONE: the bridge's own address, unless @by_role */
     uint16_t port;
+    bool by_role; /* the network's members that have role=proxy, whichever addresses they have */
 };
 
 struct ne_proxies {
@@ -67,6 +68,7 @@ struct ne_options {
     bool has_conn_rate;
     bool has_quota;
     bool has_log;
+    bool has_role;      /* endpoints only; it has one value, proxy */
     bool has_dns_allow; /* this one and what follows: networks only */
     bool has_dns_deny;
     bool has_mtu;
@@ -83,6 +85,7 @@ struct ne_options {
     struct ne_pace conn_rate; /* new connections */
     uint64_t quota;           /* bytes; 0: no limit */
     struct ne_pace log;       /* events; a count of 0: off */
+    bool role;
     struct ne_domains dns_allow;
     struct ne_domains dns_deny; /* wins over @dns_allow */
     unsigned mtu;               /* bytes */
@@ -102,8 +105,8 @@ extern const struct ne_options ne_options_nothing;
 const char *ne_options_get(const struct ne_options *options, size_t position,
                            char text[static NE_OPTION_TEXT]);
 
-/* ne_options_complete() - Set the presence bit of every option that belongs to a policy, the
- * endpoint's as the network's: for who shows what holds, be it given or a default.
+/* ne_options_complete() - Set the presence bit of every option that a network and an endpoint may
+ * give: for who shows what holds, be it given or a default.
  */
 void ne_options_complete(struct ne_options *options);
 

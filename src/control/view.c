@@ -16,22 +16,32 @@ static json_t *addr_json(const struct ne_addr *addr) {
     return addr->family == NE_NONE ? json_null() : json_string(ne_addr_format(addr, text));
 }
 
-/* proxies_json() - Proxies with the address that is meant where none was written. */
-static json_t *proxies_json(const struct ne_network *network, const struct ne_options *options) {
+static void add_proxy(json_t *list, const struct ne_addr *addr, uint16_t port) {
+    const struct ne_proxy proxy = {.addr = *addr, .port = port};
+    char text[NE_PROXY_TEXT];
+    if (addr->family != NE_NONE)
+        (void)json_array_append_new(list, json_string(ne_proxy_format(&proxy, text)));
+}
+
+/* proxies_json() - Proxies with the addresses that are meant where none was written: the bridge's,
+ * or those of the containers that are there for it now. */
+static json_t *proxies_json(const struct ne_model *model, const struct ne_network *network,
+                            const struct ne_options *options) {
     json_t *list = json_array();
     for (unsigned i = 0; i < options->proxy.count; i++) {
-        struct ne_proxy one = options->proxy.items[i];
-        const struct ne_addr *bridge[] = {&network->gateway4.addr, &network->gateway6.addr};
-        bool written = one.addr.family != NE_NONE;
-        char text[NE_PROXY_TEXT];
-        for (size_t k = 0; k < 2; k++) {
-            if (!written && bridge[k]->family == NE_NONE)
+        const struct ne_proxy *one = &options->proxy.items[i];
+        if (one->addr.family != NE_NONE) {
+            add_proxy(list, &one->addr, one->port);
+        } else if (!one->by_role) {
+            add_proxy(list, &network->gateway4.addr, one->port);
+            add_proxy(list, &network->gateway6.addr, one->port);
+        }
+        for (size_t k = 0; one->by_role && k < model->endpoints.count; k++) {
+            const struct ne_endpoint *endpoint = ne_model_endpoint_at(model, k);
+            if (!ne_is_role_proxy(network, endpoint))
                 continue;
-            if (!written)
-                one.addr = *bridge[k];
-            (void)json_array_append_new(list, json_string(ne_proxy_format(&one, text)));
-            if (written)
-                break;
+            add_proxy(list, &endpoint->addr4, one->port);
+            add_proxy(list, &endpoint->addr6, one->port);
         }
     }
     return list;
@@ -57,7 +67,8 @@ static bool is_list(const char *key) {
 }
 
 /* policy_json() - What holds, option by option, be it given here, by the network or by default. */
-static json_t *policy_json(const struct ne_network *network, const struct ne_endpoint *endpoint) {
+static json_t *policy_json(const struct ne_model *model, const struct ne_network *network,
+                           const struct ne_endpoint *endpoint) {
     struct ne_options options = ne_effective_options(network, endpoint);
     json_t *object = json_object();
     char text[NE_OPTION_TEXT];
@@ -67,7 +78,7 @@ static json_t *policy_json(const struct ne_network *network, const struct ne_end
     options.has_dns_deny = network->options.has_dns_deny;
     for (size_t i = 0; (key = ne_options_get(&options, i, text)) != NULL; i++)
         (void)json_object_set_new(object, key,
-                                  strcmp(key, "proxy") == 0 ? proxies_json(network, &options)
+                                  strcmp(key, "proxy") == 0 ? proxies_json(model, network, &options)
                                   : is_list(key)            ? list_json(text)
                                                             : json_string(text));
     return object;
@@ -82,14 +93,14 @@ static size_t endpoints_of(const struct ne_model *model, const char *network) {
 
 json_t *network_json(const struct ne_model *model, const struct ne_network *network) {
     char mac[NE_MAC_TEXT];
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:I, s:I}", "id",
-                     network->id, "bridge", network->bridge, "mac",
-                     ne_mac_format(&network->mac, mac), "pool4", prefix_json(&network->pool4),
-                     "gateway4", prefix_json(&network->gateway4), "pool6",
-                     prefix_json(&network->pool6), "gateway6", prefix_json(&network->gateway6),
-                     "internal", network->internal, "policy", policy_json(network, NULL), "options",
-                     options_json(&network->options), "revision", (json_int_t)network->revision,
-                     "endpoints", (json_int_t)endpoints_of(model, network->id));
+    return json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:I, s:I}", "id", network->id, "bridge",
+        network->bridge, "mac", ne_mac_format(&network->mac, mac), "pool4",
+        prefix_json(&network->pool4), "gateway4", prefix_json(&network->gateway4), "pool6",
+        prefix_json(&network->pool6), "gateway6", prefix_json(&network->gateway6), "internal",
+        network->internal, "policy", policy_json(model, network, NULL), "options",
+        options_json(&network->options), "revision", (json_int_t)network->revision, "endpoints",
+        (json_int_t)endpoints_of(model, network->id));
 }
 
 /* others_json() - The interfaces of @others (may be NULL) that are listed. */
@@ -128,7 +139,7 @@ json_t *endpoint_json(const struct ne_driver *driver, const struct ne_endpoint *
     const struct ne_network *network = ne_model_network(model, endpoint->network);
     char mac[NE_MAC_TEXT];
     char port[NE_IFNAME_SIZE];
-    json_t *policy = network == NULL ? NULL : policy_json(network, endpoint);
+    json_t *policy = network == NULL ? NULL : policy_json(model, network, endpoint);
     bool own = ne_options_own_policy(endpoint->options);
     return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:b, s:s, s:b, s:b, s:o, s:I, s:o, s:o*}",
                      "id", endpoint->id, "role", role_of(model, endpoint), "network",

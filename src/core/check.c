@@ -137,6 +137,12 @@ int ne_mode_check(const struct ne_network *network, const struct ne_endpoint *en
     for (unsigned i = 0; i < options.proxy.count; i++) {
         const struct ne_proxy *proxy = &options.proxy.items[i];
         char text[NE_PROXY_TEXT];
+        if (proxy->by_role)
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option proxy: %s is a container's, and mode=transparent hands "
+                           "connections to this host alone, where the proxy can ask for their "
+                           "destinations; accepted is a port, 8080",
+                           ne_proxy_format(proxy, text));
         if (proxy->addr.family != NE_NONE &&
             !ne_addr_equal(&proxy->addr, &network->gateway4.addr) &&
             !ne_addr_equal(&proxy->addr, &network->gateway6.addr))

@@ -6,7 +6,8 @@
 #include <strings.h>
 
 #define PROXY_FORM                                                                                 \
-    "[ADDR:]PORT, several with commas or spaces: 8080, 192.0.2.1:3128, [2001:db8::1]:8080"
+    "[ADDR:]PORT, several with commas or spaces: 8080, 192.0.2.1:3128, [2001:db8::1]:8080; or "    \
+    "container:PORT, the containers with role=proxy"
 #define DNS_FORM                                                                                   \
     "off, log, or the addresses of up to 4 name servers with commas or spaces: 192.0.2.53, "       \
     "2001:db8::53"
@@ -47,7 +48,10 @@ static int next_item(const char **rest, char *item, size_t size) {
     return 1;
 }
 
-/* parse_one_proxy() - PORT, A.B.C.D:PORT or [V6]:PORT. */
+/* What stands for an address: the containers of the network that have this role. */
+#define BY_ROLE "container"
+
+/* parse_one_proxy() - PORT, A.B.C.D:PORT, [V6]:PORT or container:PORT. */
 static bool parse_one_proxy(char *item, struct ne_proxy *proxy) {
     struct ne_proxy parsed = {0};
     char *port = item;
@@ -64,7 +68,9 @@ static bool parse_one_proxy(char *item, struct ne_proxy *proxy) {
         char *colon = strchr(item, ':');
         if (colon != NULL) {
             *colon = '\0';
-            if (!ne_addr_parse(item, &parsed.addr) || parsed.addr.family != NE_V4)
+            parsed.by_role = strcasecmp(item, BY_ROLE) == 0;
+            if (!parsed.by_role &&
+                (!ne_addr_parse(item, &parsed.addr) || parsed.addr.family != NE_V4))
                 return false;
             port = colon + 1;
         }
@@ -82,7 +88,9 @@ static bool parse_one_proxy(char *item, struct ne_proxy *proxy) {
 
 static bool has_proxy(const struct ne_proxies *list, const struct ne_proxy *proxy) {
     for (unsigned i = 0; i < list->count; i++) {
-        if (list->items[i].port == proxy->port && ne_addr_equal(&list->items[i].addr, &proxy->addr))
+        const struct ne_proxy *known = &list->items[i];
+        if (known->port == proxy->port && known->by_role == proxy->by_role &&
+            ne_addr_equal(&known->addr, &proxy->addr))
             return true;
     }
     return false;
@@ -111,7 +119,9 @@ int read_proxies(void *value, const char *key, const char *text, struct ne_error
 const char *ne_proxy_format(const struct ne_proxy *proxy, char out[static NE_PROXY_TEXT]) {
     char addr[NE_ADDR_TEXT];
     ne_addr_format(&proxy->addr, addr);
-    if (proxy->addr.family == NE_NONE)
+    if (proxy->by_role)
+        (void)snprintf(out, NE_PROXY_TEXT, BY_ROLE ":%u", proxy->port);
+    else if (proxy->addr.family == NE_NONE)
         (void)snprintf(out, NE_PROXY_TEXT, "%u", proxy->port);
     else if (proxy->addr.family == NE_V4)
         (void)snprintf(out, NE_PROXY_TEXT, "%s:%u", addr, proxy->port);
@@ -254,6 +264,15 @@ int read_refuse(void *value, const char *key, const char *text, struct ne_error 
 
 void write_refuse(const void *value, char text[static NE_OPTION_TEXT]) {
     (void)snprintf(text, NE_OPTION_TEXT, "%s", ne_refuse_name(*(const enum ne_refuse *)value));
+}
+
+int read_role(void *value, const char *key, const char *text, struct ne_error *err) {
+    *(bool *)value = strcasecmp(text, "proxy") == 0;
+    return *(bool *)value ? 0 : bad_value(err, key, text, "proxy");
+}
+
+void write_role(const void *value, char text[static NE_OPTION_TEXT]) {
+    (void)snprintf(text, NE_OPTION_TEXT, "%s", *(const bool *)value ? "proxy" : "");
 }
 
 int read_rate(void *value, const char *key, const char *text, struct ne_error *err) {

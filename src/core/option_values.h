@@ -13,9 +13,10 @@ typedef int option_reader(void *value, const char *key, const char *text, struct
 typedef void option_writer(const void *value, char text[static NE_OPTION_TEXT]);
 
 option_reader read_proxies, read_dns, read_targets, read_domains, read_flag, read_mode, read_refuse,
-    read_rate, read_pace, read_bytes, read_log, read_mtu, read_bridge;
+    read_rate, read_pace, read_bytes, read_log, read_role, read_mtu, read_bridge;
 option_writer write_proxies, write_dns, write_targets, write_domains, write_flag, write_mode,
-    write_refuse, write_rate, write_pace, write_bytes, write_log, write_mtu, write_bridge;
+    write_refuse, write_rate, write_pace, write_bytes, write_log, write_mtu, write_bridge,
+    write_role;
 
 #define OPTION_SHOWN 80 /* most characters of a value that an error repeats */
 

@@ -14,35 +14,41 @@ struct option {
     size_t has;   /* offset of its presence bit in struct ne_options */
     size_t value; /* offset and size of its value */
     size_t size;
-    bool for_endpoints;
+    unsigned givers;
     option_reader *read;
     option_writer *write;
 };
 
-#define OPTION(key, field, for_endpoints, type)                                                    \
+/* Who may give an option. */
+#define NETWORK  (1u << NE_SCOPE_NETWORK)
+#define ENDPOINT (1u << NE_SCOPE_ENDPOINT)
+#define BOTH     (NETWORK | ENDPOINT)
+
+#define OPTION(key, field, givers, type)                                                           \
     {                                                                                              \
         key, offsetof(struct ne_options, has_##field), offsetof(struct ne_options, field),         \
-            sizeof(((struct ne_options *)0)->field), for_endpoints, read_##type, write_##type      \
+            sizeof(((struct ne_options *)0)->field), givers, read_##type, write_##type             \
     }
 
 /* In the order of docs/interface.md. */
 static const struct option known_options[] = {
-    OPTION("proxy", proxy, true, proxies),
-    OPTION("dns", dns, true, dns),
-    OPTION("allow", allow, true, targets),
-    OPTION("deny", deny, true, targets),
-    OPTION("icc", icc, true, flag),
-    OPTION("inbound", inbound, true, flag),
-    OPTION("mode", mode, true, mode),
-    OPTION("refuse", refuse, true, refuse),
-    OPTION("rate", rate, true, rate),
-    OPTION("conn_rate", conn_rate, true, pace),
-    OPTION("quota", quota, true, bytes),
-    OPTION("log", log, true, log),
-    OPTION("dns_allow", dns_allow, false, domains),
-    OPTION("dns_deny", dns_deny, false, domains),
-    OPTION("com.docker.network.driver.mtu", mtu, false, mtu),
-    OPTION("com.docker.network.bridge.name", bridge, false, bridge),
+    OPTION("proxy", proxy, BOTH, proxies),
+    OPTION("dns", dns, BOTH, dns),
+    OPTION("allow", allow, BOTH, targets),
+    OPTION("deny", deny, BOTH, targets),
+    OPTION("icc", icc, BOTH, flag),
+    OPTION("inbound", inbound, BOTH, flag),
+    OPTION("mode", mode, BOTH, mode),
+    OPTION("refuse", refuse, BOTH, refuse),
+    OPTION("rate", rate, BOTH, rate),
+    OPTION("conn_rate", conn_rate, BOTH, pace),
+    OPTION("quota", quota, BOTH, bytes),
+    OPTION("log", log, BOTH, log),
+    OPTION("role", role, ENDPOINT, role),
+    OPTION("dns_allow", dns_allow, NETWORK, domains),
+    OPTION("dns_deny", dns_deny, NETWORK, domains),
+    OPTION("com.docker.network.driver.mtu", mtu, NETWORK, mtu),
+    OPTION("com.docker.network.bridge.name", bridge, NETWORK, bridge),
 };
 
 static bool *presence(struct ne_options *options, const struct option *option) {
@@ -77,7 +83,7 @@ const char *ne_options_get(const struct ne_options *options, size_t position,
 
 void ne_options_complete(struct ne_options *options) {
     for (size_t i = 0; i < COUNT(known_options); i++) {
-        if (known_options[i].for_endpoints)
+        if (known_options[i].givers == BOTH)
             *presence(options, &known_options[i]) = true;
     }
 }
@@ -86,7 +92,7 @@ bool ne_options_own_policy(const struct ne_options *options) {
     if (options == &ne_options_nothing)
         return false;
     for (size_t i = 0; i < COUNT(known_options); i++) {
-        if (known_options[i].for_endpoints && present(options, &known_options[i]))
+        if (known_options[i].givers == BOTH && present(options, &known_options[i]))
             return true;
     }
     return false;
@@ -109,7 +115,7 @@ void ne_options_override(struct ne_options *options, enum ne_option_scope scope,
                          const struct ne_options *by) {
     for (size_t i = 0; i < COUNT(known_options); i++) {
         const struct option *option = &known_options[i];
-        if (present(by, option) && (scope == NE_SCOPE_NETWORK || option->for_endpoints))
+        if (present(by, option) && (option->givers & (1u << scope)) != 0)
             memcpy(value_of(options, option), (const char *)by + option->value, option->size);
     }
 }
@@ -119,7 +125,7 @@ static const char *list_keys(enum ne_option_scope scope, char *text, size_t size
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < COUNT(known_options) && used < size; i++) {
-        if (scope == NE_SCOPE_NETWORK || known_options[i].for_endpoints)
+        if ((known_options[i].givers & (1u << scope)) != 0)
             used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ",
                                      known_options[i].key);
     }
@@ -134,9 +140,12 @@ static const struct option *find_option(enum ne_option_scope scope, const char *
         const struct option *option = &known_options[i];
         if (strcasecmp(key, option->key) != 0)
             continue;
-        if (scope == NE_SCOPE_ENDPOINT && !option->for_endpoints) {
+        if ((option->givers & (1u << scope)) == 0) {
             (void)ne_fail(err, NE_BAD_INPUT,
-                          "option %s belongs to the network: give it to docker network create",
+                          scope == NE_SCOPE_ENDPOINT
+                              ? "option %s belongs to the network: give it to docker network create"
+                              : "option %s belongs to one container: give it as docker run "
+                                "--network name=NETWORK,driver-opt=role=proxy",
                           option->key);
             return NULL;
         }

@@ -145,3 +145,46 @@ def test_what_is_said_of_it(box: Box) -> None:
     shown = command("doctor")
     assert "its container is the network's proxy, and has its way out" in shown, shown
     assert f"proxy {PROXY}:{PORT}/tcp answers" in shown and "beyond this host" not in shown, shown
+
+
+def test_by_role(clean: Lab) -> None:
+    """The container with role=proxy, by whichever address the engine gives it and by its name."""
+    engine = clean.engine
+    engine.load("mitmproxy", image("mitmproxy", CACHE))
+    network = engine.network("roles", "--subnet", "10.99.8.0/24", "-o", f"proxy=container:{PORT}")
+    client = engine.start("--network", network.name)
+    way_out = engine("network", "create", "out").out.strip()
+
+    def start_proxy() -> Container:
+        made = engine.start(
+            *("--network", f"name={network.name},driver-opt=role=proxy", "--name", "gate"),
+            image="mitmproxy", command=f"mitmdump --listen-port {PORT}",
+        )  # fmt: skip
+        engine("network", "connect", way_out, made.id)
+        return made
+
+    def fetches() -> bool:
+        page = client.curl(f"http://{WEB}/", "-x", f"http://gate:{PORT}")
+        return page.out == "hello from outside\n"
+
+    assert not fetches()
+    proxy = start_proxy()
+    wait_until(fetches, "mitmdump to serve", timeout=60)
+    scene = Scene(clean, network, client)
+    scene.attempt(
+        *(tcp(WEB, 80), tcp(OTHER, 80), tcp(network.gateway, PORT), tcp(network.gateway, 22)),
+        *(tcp(proxy.address, PORT + 1), udp(proxy.address, PORT)),
+        neighbours=[proxy],
+    ).assert_refused()
+    assert proxy.probe(tcp(client.address, PORT))[0].refused
+    clean.plugin.kill_and_wait()
+    assert fetches()
+    # Its address in another's hand is a neighbour's.
+    address = proxy.address
+    proxy.remove()
+    served = f"busybox httpd -f -p {PORT}"
+    other = engine.start("--network", network.name, "--ip", address, command=served)
+    assert other.address == address and client.probe(tcp(address, PORT))[0].refused
+    proxy = start_proxy()
+    wait_until(fetches, "mitmdump to serve", timeout=60)
+    assert client.probe(tcp(address, PORT))[0].refused

@@ -28,6 +28,7 @@ from lab.daemon import (  # noqa: E402
     NETWORK,
     Daemon,
     Member,
+    endpoint_body,
     endpoint_id,
     network_body,
     plug_outside,
@@ -378,6 +379,55 @@ def test_an_endpoint_alone_may_name_it(tmp_path: Path) -> None:
     assert "fd00:88" not in switches, switches
     assert sandbox.daemon.get("/v1/status")["enforcement"]["in_place"]
     sandbox.close()
+
+
+def test_by_role(tmp_path: Path) -> None:
+    """Whoever joins with role=proxy, by whichever address; what it leaves is closed at once, also to
+    the next one who has the address."""
+    sandbox = Sandbox(tmp_path, proxy=f"container:{PORT}")
+    one, other = sandbox.member(3), sandbox.member(4)
+    shown = sandbox.daemon.get(f"/v1/networks/{NETWORK}")
+    assert shown["options"] == {"proxy": f"container:{PORT}"} and shown["policy"]["proxy"] == []
+    assert "open" not in tries(one, other, PORT) and one.connect(GATEWAY, PORT) == "refused"
+    first = sandbox.member(5, role="proxy")
+    assert_closed_but_for_the_proxy(sandbox, first, [one, other])
+    shown = sandbox.daemon.get(f"/v1/networks/{NETWORK}")["policy"]["proxy"]
+    assert shown == [f"10.88.0.5:{PORT}", f"[fd00:88::5]:{PORT}"]
+
+    sandbox.daemon.kill()  # the record has the role
+    sandbox.daemon.start()
+    assert_closed_but_for_the_proxy(sandbox, first, [one, other])
+    second = sandbox.member(6, role="PROXY")
+    assert tries(one, first, PORT) == tries(one, second, PORT) == {"open"}
+    sandbox.leave(5)
+    stranger = sandbox.member(5)
+    assert tries(one, stranger, PORT) == {"refused"} and tries(one, second, PORT) == {"open"}
+    assert tries(stranger, second, PORT) == {"open"}
+    assert tries(second, stranger, PORT) | tries(second, one, PORT) == {"refused"}
+    roles = {e["addr4"]: e["role"] for e in sandbox.daemon.get("/v1/endpoints")["endpoints"]}
+    assert roles.pop("10.88.0.6") == "proxy" and set(roles.values()) == {"client"}
+
+    # An operator can give and take the role while it runs.
+    sandbox.change({"role": None}, endpoint=6)
+    sandbox.change({"role": "proxy"}, endpoint=5)
+    assert tries(one, stranger, PORT) == {"open"} and tries(one, second, PORT) == {"refused"}
+    # Without such a proxy in the policy the role opens nothing.
+    sandbox.change({"proxy": f"{PORT}"})
+    assert tries(one, stranger, PORT) == {"refused"} and one.connect(GATEWAY, PORT) == "open"
+    sandbox.close()
+
+
+def test_a_role_is_one_containers(tmp_path: Path) -> None:
+    """What makes no sense is refused, with what would."""
+    daemon = Daemon(tmp_path).start()
+    for options, words in (
+        ({"role": "proxy"}, "driver-opt=role=proxy"),
+        ({"proxy": f"container:{PORT}", "mode": "transparent"}, "accepted is a port"),
+    ):
+        assert words in str(daemon.try_call("CreateNetwork", network_body(**options)))
+    daemon.call("CreateNetwork", network_body(proxy=f"container:{PORT}"))
+    assert "accepted is proxy" in str(daemon.try_call("CreateEndpoint", endpoint_body(2, role="web")))
+    daemon.close()
 
 
 # Where the fence is in nf_tables and the daemon is dead, nothing outlives `nft flush ruleset`.

@@ -21,6 +21,7 @@ static void proxies_are_read(void **state) {
         {"192.0.2.1:3128", "192.0.2.1:3128"},
         {"[2001:DB8::1]:8080", "[2001:db8::1]:8080"},
         {"8080,8080", "8080"},
+        {"Container:8080,8080,container:8080,container:1", "container:8080,8080,container:1"},
         {"8080, 192.0.2.1:1 [2001:db8::1]:65535", "8080,192.0.2.1:1,[2001:db8::1]:65535"},
     };
     for (size_t i = 0; i < COUNT(good); i++) {
@@ -54,6 +55,11 @@ static void bad_values_are_named(void **state) {
         {"proxy", "[::1]:8080"},
         {"proxy", "[fe80::1]:8080"},
         {"proxy", "8080;8081"},
+        {"proxy", "container"},
+        {"proxy", "container:"},
+        {"proxy", "container:0"},
+        {"proxy", "[container]:8080"},
+        {"proxy", "containers:8080"},
         {"proxy", "-8080"},
         {"proxy",
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1"},
@@ -93,6 +99,16 @@ static void case_and_scope(void **state) {
         ne_options_set(&options, NE_SCOPE_ENDPOINT, "com.docker.network.driver.mtu", "1400", &err),
         -1);
     assert_non_null(strstr(err.text, "network"));
+    assert_int_equal(set(&options, "role", "proxy", &err), -1);
+    assert_non_null(strstr(err.text, "belongs to one container"));
+    assert_int_equal(ne_options_set(&options, NE_SCOPE_ENDPOINT, "role", "client", &err), -1);
+    assert_non_null(strstr(err.text, "accepted is proxy"));
+    options = (struct ne_options){0};
+    assert_int_equal(ne_options_set(&options, NE_SCOPE_ENDPOINT, "role", "PROXY", &err), 0);
+    assert_false(ne_options_own_policy(&options)); /* it is about others' */
+    char text[NE_OPTION_TEXT];
+    assert_string_equal(ne_options_get(&options, 0, text), "role");
+    assert_string_equal(text, "proxy");
 }
 
 static void the_list_has_an_end(void **state) {

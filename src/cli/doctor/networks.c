@@ -20,6 +20,11 @@ static void tell(json_t *findings, const char *what, const char *network, const 
             strcmp(what, "names") == 0 ? "the name server" : what, seen->text, proxy_advice(seen));
 }
 
+/* is_by_role() - Whether containers are to be the proxy whose address nobody has written. */
+static bool is_by_role(const json_t *network) {
+    return strstr(text_of(json_object_get(network, "options"), "proxy"), "container:") != NULL;
+}
+
 static void look_at_proxies(const struct cli *cli, json_t *findings, const json_t *network,
                             const struct firewalls *firewalls) {
     struct ne_error err = {0};
@@ -46,7 +51,11 @@ static void look_at_proxies(const struct cli *cli, json_t *findings, const json_
                 "(FORWARD), or this host has no way there",
                 id, trial->beyond.text);
     }
-    if (trial->proxy_count == 0)
+    if (trial->proxy_count == 0 && is_by_role(network))
+        finding(findings, LEVEL_LOOK, "proxy",
+                "docker run --network name=NETWORK,driver-opt=role=proxy",
+                "network %s: none of its containers is there with role=proxy", id);
+    else if (trial->proxy_count == 0)
         finding(findings, LEVEL_GOOD, "proxy", NULL, "network %s has no proxy", id);
     free(trial);
 }
