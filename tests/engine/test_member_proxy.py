@@ -163,6 +163,9 @@ def test_by_role(clean: Lab) -> None:
         engine("network", "connect", way_out, made.id)
         return made
 
+    def address_of(container: Container) -> str:
+        return str(container.endpoint(network.name)["IPAddress"])
+
     def fetches() -> bool:
         page = client.curl(f"http://{WEB}/", "-x", f"http://gate:{PORT}")
         return page.out == "hello from outside\n"
@@ -173,18 +176,18 @@ def test_by_role(clean: Lab) -> None:
     scene = Scene(clean, network, client)
     scene.attempt(
         *(tcp(WEB, 80), tcp(OTHER, 80), tcp(network.gateway, PORT), tcp(network.gateway, 22)),
-        *(tcp(proxy.address, PORT + 1), udp(proxy.address, PORT)),
+        *(tcp(address_of(proxy), PORT + 1), udp(address_of(proxy), PORT)),
         neighbours=[proxy],
     ).assert_refused()
     assert proxy.probe(tcp(client.address, PORT))[0].refused
     clean.plugin.kill_and_wait()
     assert fetches()
     # Its address in another's hand is a neighbour's.
-    address = proxy.address
+    address = address_of(proxy)
     proxy.remove()
     served = f"busybox httpd -f -p {PORT}"
     other = engine.start("--network", network.name, "--ip", address, command=served)
-    assert other.address == address and client.probe(tcp(address, PORT))[0].refused
+    assert address_of(other) == address and client.probe(tcp(address, PORT))[0].refused
     proxy = start_proxy()
     wait_until(fetches, "mitmdump to serve", timeout=60)
     assert client.probe(tcp(address, PORT))[0].refused
