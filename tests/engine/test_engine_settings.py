@@ -20,6 +20,7 @@ SCRIPT = "mkdir -p /tmp/w && echo served >/tmp/w/index.html && exec busybox http
 SERVE = ("sh", "-c", SCRIPT)
 SETTINGS = {
     "no docker-proxy": ("--userland-proxy=false",),
+    "no rules": ("--iptables=false",),
     "no rules, no docker-proxy": ("--iptables=false", "--userland-proxy=false"),
     "no masquerading, icc off": ("--ip-masq=false", "--icc=false"),
 }
