@@ -24,8 +24,11 @@ check: deps
 unit: $(UNIT:%=$(B)/tests/%)
 	$(Q)for t in $^; do $(RUN) $$t || exit 1; done
 
+# Each test has namespaces of its own, so two run at once.
+NET_PYTEST := $(PYTEST) -n 2
+
 net: all $(B)/tests/link_probe $(B)/tests/live $(B)/tests/libfault.so $(B)/tests/libintruder.so
-	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) tests/net
+	$(Q)BUILD=$(CURDIR)/$(B) $(NET_PYTEST) tests/net
 
 ENGINE_TESTS ?= tests/engine
 engine: plugin all
@@ -74,7 +77,7 @@ SECOND_ATTACK := "17 or (every and gate)"
 .PHONY: second-backend
 second-backend: all plugin $(B)/tests/live $(B)/tests/libfault.so build/tests/attacker
 	$(Q)export BUILD=$(CURDIR)/$(B) FIREWALL=nftables; \
-		$(PYTEST) $(SECOND_NET) && $(PYTEST) $(SECOND_ENGINE) && $(PYTEST) tests/attacks -k $(SECOND_ATTACK)
+		$(NET_PYTEST) $(SECOND_NET) && $(PYTEST) $(SECOND_ENGINE) && $(PYTEST) tests/attacks -k $(SECOND_ATTACK)
 
 # It goes into an image: static, and without sanitizers, whose runtime is not there.
 build/tests/attacker: tests/attacks/attacker.c
