@@ -73,7 +73,7 @@ def test_agent_sandbox(clean: Lab, use: Callable[[str], Example]) -> None:
 
     with scene.watch() as verdict:
         direct = example.run("--noproxy", check=False)
-    assert direct.status != 0 and direct.seconds < 4, str(direct)
+    assert direct.status != 0 and "timed out" not in direct.err, str(direct)
     verdict.assert_nothing_arrived()
 
     assert proxy.running()
@@ -93,7 +93,7 @@ def test_compose(clean: Lab, use: Callable[[str], Example]) -> None:
     assert "GET http://example.com/" in proxy.tail()
     with scene.watch() as verdict:
         direct = example.run("1.1.1.1", check=False)
-    assert direct.status != 0 and direct.seconds < 4, str(direct)
+    assert direct.status != 0 and "timed out" not in direct.err, str(direct)
     verdict.assert_nothing_arrived()
 
 
@@ -115,7 +115,7 @@ def test_one_file(clean: Lab, use: Callable[[str], Example]) -> None:
     scene = Scene(clean, Network(clean.engine, "one-file_sandbox"), agent)
     with scene.watch(neighbours=[proxy]) as verdict:
         direct = example.run("1.1.1.1", check=False)
-    assert direct.status != 0 and direct.seconds < 4, str(direct)
+    assert direct.status != 0 and "timed out" not in direct.err, str(direct)
     verdict.assert_nothing_arrived()
     example.compose("down")
     assert clean.engine.out("network", "ls", "-q", "--filter", "name=one-file") == ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .engine import Docker
 
 PROBE = Path(__file__).with_name("inside") / "probe.py"
+COULD_NOT_CONNECT = 7  # curl's status, refused or without a route; 28 is a time that ran out
 PATIENCE = 1.5  # seconds that an attempt waits before it says 'silent'
 
 

@@ -89,7 +89,7 @@ class Example:
                 sock.shutdown(socket.SHUT_WR)
                 return sock.recv(1) == b""
 
-        wait_until(is_there, f"a mitmproxy at {address}:{port}")
+        wait_until(is_there, f"a mitmproxy at {address}:{port}", timeout=90)
 
     def click(self, button: str, url: str) -> None:
         """In mitmweb's page, wait for the request of a URL, and click it and the button."""
