@@ -1,7 +1,7 @@
 """Suites on engines and backends: runs each cell, and prints the matrix. `make check-engines`.
 
 MATRIX_ENGINES (own 26 28), MATRIX_BACKENDS (iptables nftables) and MATRIX_SUITES (engine attacks
-upgrade) choose less than all. Cells run one after another, each with a lab of its own; what it printed lies
+upgrade) choose less than all. Cells run one after another, or MATRIX_JOBS at once, each with a lab of its own; what it printed lies
 in FOLDER/ENGINE-BACKEND-SUITE.log beside the .xml that is counted here, and the matrix in
 FOLDER/matrix.txt. The status is 1 if a cell is red.
 """
@@ -16,6 +16,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,11 +121,19 @@ def main(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     releases = {engine: release(engine) for engine in engines}
     cells: dict[tuple[str, str, str], Cell] = {}
-    for engine, backend, suite in itertools.product(engines, backends, suites):
-        if suite == FROM_OWN and engine != OWN:
-            continue
-        cell = cells[engine, backend, suite] = run_cell(folder, engine, backend, suite)
-        print(f"{releases[engine]}, {backend}, {suite}: {cell}", flush=True)
+    keys = [
+        (engine, backend, suite)
+        for suite, engine, backend in itertools.product(suites, engines, backends)
+        if suite != FROM_OWN or engine == OWN
+    ]
+
+    def fill(key: tuple[str, str, str]) -> None:
+        engine, backend, suite = key
+        cells[key] = run_cell(folder, *key)
+        print(f"{releases[engine]}, {backend}, {suite}: {cells[key]}", flush=True)
+
+    with ThreadPoolExecutor(int(os.environ.get("MATRIX_JOBS", "1"))) as pool:
+        list(pool.map(fill, keys))
     rows = [["engine", "backend", *suites]]
     for engine, backend in itertools.product(engines, backends):
         ends = [str(cells.get((engine, backend, suite), "-")) for suite in suites]

@@ -64,7 +64,7 @@ arm64: deps
 	$(Q)$(PYTEST) tests/arm64
 
 # Both suites on every engine and each backend, the upgrade from each engine to the next, and the matrix at the end: two hours. See
-# tests/matrix.py for MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less.
+# tests/matrix.py for MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less, and MATRIX_JOBS.
 .PHONY: check-engines
 check-engines: plugin all build/tests/attacker
 	$(Q)BUILD=$(CURDIR)/$(B) /usr/bin/python3 tests/matrix.py $(B)/engines-matrix
