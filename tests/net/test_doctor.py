@@ -196,6 +196,11 @@ def another_way_out(world: World) -> None:
     wait_until(lambda: world.daemon.get("/v1/status")["multi_homed"], "the daemon to see it")
 
 
+def nobody_with_the_role(world: World) -> None:
+    Member(world.daemon, 2)
+    world.change(proxy="container:8080")
+
+
 def no_route(world: World) -> None:
     Member(world.daemon, 2)
     world.change(allow=f"{OUTSIDE}:80/tcp")
@@ -210,6 +215,7 @@ FAULTS: dict[str, tuple[Callable[[World], None], str]] = {
     "proxy behind a firewall": (firewall, "own firewall"),
     "proxy behind a firewall that says so": (firewall_that_says_so, "own firewall"),
     "proxy behind a firewall that refuses": (firewall_that_refuses, "own firewall"),
+    "proxy by role": (nobody_with_the_role, "is there with role=proxy"),
     "forwarding": (no_forwarding, "does not forward IPv4"),
     "mark": (marks_of_another, "--set-xmark 0x1/0xffffffff"),
     "mark in nft": (marks_of_another_in_nft, "0x40000000"),
