@@ -7,15 +7,8 @@
 #include "rtnl.h"
 
 #include <linux/gen_stats.h>
-#include <netenforce/grow.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct list {
-    struct ne_guard_drops *items;
-    size_t count;
-    bool no_memory;
-};
 
 bool ne_drops_parse(const struct nlmsghdr *message, struct ne_guard_drops *drops) {
     const struct nlattr *attrs[TCA_MAX + 1];
@@ -39,37 +32,20 @@ bool ne_drops_parse(const struct nlmsghdr *message, struct ne_guard_drops *drops
     return true;
 }
 
-static void take(void *context, const struct nlmsghdr *message) {
-    struct list *list = context;
-    struct ne_guard_drops drops;
-    if (message == NULL) {
-        free(list->items);
-        *list = (struct list){0};
-        return;
-    }
-    if (list->no_memory || !ne_drops_parse(message, &drops))
-        return;
-    void *room = ne_grow(list->items, list->count, sizeof(*list->items), NULL);
-    list->no_memory = room == NULL;
-    if (room == NULL)
-        return;
-    list->items = room;
-    list->items[list->count++] = drops;
+static bool parse(const struct nlmsghdr *message, void *item) {
+    return ne_drops_parse(message, item);
 }
 
 int ne_rtnl_drops(struct ne_link *link, ne_drops_visit visit, void *context, struct ne_error *err) {
-    struct list list = {0};
+    struct ne_guard_drops drops;
+    struct ne_gathered list = {.parse = parse, .item = &drops, .size = sizeof(drops)};
     struct ne_batch batch;
     ne_batch_init(&batch, NULL);
-    struct ne_request *request =
-        ne_batch_add(&batch, RTM_GETQDISC, 0, sizeof(struct tcmsg), "list the guards");
-    request->answer = take;
-    request->context = &list;
-    int status = ne_rtnl_dump(ne_rtnl_of(link), &batch, err);
-    if (status == 0 && list.no_memory)
-        status = ne_fail(err, NE_NO_MEMORY, "no memory for the list of guards");
+    (void)ne_batch_add(&batch, RTM_GETQDISC, 0, sizeof(struct tcmsg), "list the guards");
+    int status = ne_gather(ne_rtnl_of(link), &batch, &list, "the list of guards", err);
+    const struct ne_guard_drops *all = list.items;
     for (size_t i = 0; status == 0 && i < list.count; i++)
-        status = visit(context, &list.items[i], err);
+        status = visit(context, &all[i], err);
     free(list.items);
     return status;
 }

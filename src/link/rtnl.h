@@ -104,6 +104,24 @@ int ne_batch_send(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error 
  */
 int ne_rtnl_dump(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_error *err);
 
+/* --- gather.c: a dump, as a list ---------------------------------------------------------- */
+
+/* What a dump lists. It is visited when all is there: a visitor may use the edge itself. */
+struct ne_gathered {
+    bool (*parse)(const struct nlmsghdr *message, void *item); /* whether it is one of the list */
+    void *item;                                                /* room to parse one */
+    size_t size;                                               /* of an item */
+    void *items;                                               /* NULL at first */
+    size_t count;
+    bool no_memory;
+};
+
+/* ne_gather() - Send the first request of @batch as a dump, and gather the items it lists in @list;
+ * @what is the list's name in an error. Return: 0, or -1; the caller frees the items either way.
+ */
+int ne_gather(struct ne_rtnl *rtnl, struct ne_batch *batch, struct ne_gathered *list,
+              const char *what, struct ne_error *err);
+
 /* --- what the kernel sent, read: pure, for tests/fuzz/fuzz_netlink.c also ---------------- */
 
 /* ne_batch_take() - Give the @size bytes of messages in rtnl->answer to the requests that they

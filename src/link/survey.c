@@ -4,57 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All that a dump found: the visitor may use the edge itself, so it is called afterwards. */
-struct harvest {
-    struct ne_link_found *links;
-    size_t count, room;
-    bool no_memory;
-};
-
-static void take_ours(void *context, const struct nlmsghdr *message) {
-    struct harvest *harvest = context;
+static bool parse_ours(const struct nlmsghdr *message, void *item) {
+    struct ne_link_found *found = item;
     struct ne_link_state state;
-    struct ne_link_found found = {.kind = NE_LINK_OTHER};
-    if (message == NULL) {
-        harvest->count = 0;
-        return;
-    }
-    if (harvest->no_memory || !ne_link_parse(message, &state))
-        return;
-    found.kind = ne_link_owner(&state, found.owner);
-    if (found.kind == NE_LINK_OTHER)
-        return;
-    found.retired = found.kind == NE_LINK_PORT && state.group == NE_RETIRED_GROUP;
-    memcpy(found.name, state.name, sizeof(found.name));
-    if (harvest->count == harvest->room) {
-        size_t room = harvest->room == 0 ? 64 : harvest->room * 2;
-        struct ne_link_found *links = reallocarray(harvest->links, room, sizeof(*links));
-        if (links == NULL) {
-            harvest->no_memory = true;
-            return;
-        }
-        harvest->links = links;
-        harvest->room = room;
-    }
-    harvest->links[harvest->count++] = found;
+    *found = (struct ne_link_found){.kind = NE_LINK_OTHER};
+    if (!ne_link_parse(message, &state))
+        return false;
+    found->kind = ne_link_owner(&state, found->owner);
+    found->retired = found->kind == NE_LINK_PORT && state.group == NE_RETIRED_GROUP;
+    memcpy(found->name, state.name, sizeof(found->name));
+    return found->kind != NE_LINK_OTHER;
 }
 
 int ne_rtnl_survey(struct ne_link *link, ne_link_visit visit, void *context, struct ne_error *err) {
-    struct harvest harvest = {0};
+    struct ne_link_found found;
+    struct ne_gathered list = {.parse = parse_ours, .item = &found, .size = sizeof(found)};
     struct ne_batch batch;
     ne_batch_init(&batch, NULL);
     struct ne_request *request =
         ne_batch_add(&batch, RTM_GETLINK, 0, sizeof(struct ifinfomsg), "list the interfaces");
     ne_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-    request->answer = take_ours;
-    request->context = &harvest;
-
-    int status = ne_rtnl_dump(ne_rtnl_of(link), &batch, err);
-    if (status == 0 && harvest.no_memory)
-        status = ne_fail(err, NE_NO_MEMORY, "no memory for the list of interfaces");
-    for (size_t i = 0; status == 0 && i < harvest.count; i++)
-        status = visit(context, &harvest.links[i], err);
-    free(harvest.links);
+    int status = ne_gather(ne_rtnl_of(link), &batch, &list, "the list of interfaces", err);
+    const struct ne_link_found *all = list.items;
+    for (size_t i = 0; status == 0 && i < list.count; i++)
+        status = visit(context, &all[i], err);
+    free(list.items);
     return status;
 }
 

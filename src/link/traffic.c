@@ -6,15 +6,8 @@
 #include "rtnl.h"
 
 #include <linux/if_ether.h>
-#include <netenforce/grow.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct list {
-    struct ne_port_traffic *items;
-    size_t count;
-    bool no_memory;
-};
 
 bool ne_traffic_parse(const struct nlmsghdr *message, struct ne_port_traffic *traffic) {
     const struct nlattr *attrs[IFLA_MAX + 1];
@@ -38,38 +31,22 @@ bool ne_traffic_parse(const struct nlmsghdr *message, struct ne_port_traffic *tr
     return true;
 }
 
-static void take(void *context, const struct nlmsghdr *message) {
-    struct list *list = context;
-    struct ne_port_traffic traffic;
-    if (message == NULL) {
-        free(list->items);
-        *list = (struct list){0};
-        return;
-    }
-    if (list->no_memory || !ne_traffic_parse(message, &traffic))
-        return;
-    void *room = ne_grow(list->items, list->count, sizeof(*list->items), NULL);
-    list->no_memory = room == NULL;
-    if (room == NULL)
-        return;
-    list->items = room;
-    list->items[list->count++] = traffic;
+static bool parse(const struct nlmsghdr *message, void *item) {
+    return ne_traffic_parse(message, item);
 }
 
 int ne_rtnl_traffic(struct ne_link *link, ne_traffic_visit visit, void *context,
                     struct ne_error *err) {
-    struct list list = {0};
+    struct ne_port_traffic traffic;
+    struct ne_gathered list = {.parse = parse, .item = &traffic, .size = sizeof(traffic)};
     struct ne_batch batch;
     ne_batch_init(&batch, NULL);
-    struct ne_request *request = ne_batch_add(&batch, RTM_GETLINK, 0, sizeof(struct ifinfomsg),
-                                              "list what interfaces have sent");
-    request->answer = take;
-    request->context = &list;
-    int status = ne_rtnl_dump(ne_rtnl_of(link), &batch, err);
-    if (status == 0 && list.no_memory)
-        status = ne_fail(err, NE_NO_MEMORY, "no memory for what interfaces have sent");
+    (void)ne_batch_add(&batch, RTM_GETLINK, 0, sizeof(struct ifinfomsg),
+                       "list what interfaces have sent");
+    int status = ne_gather(ne_rtnl_of(link), &batch, &list, "what interfaces have sent", err);
+    const struct ne_port_traffic *all = list.items;
     for (size_t i = 0; status == 0 && i < list.count; i++)
-        status = visit(context, &list.items[i], err);
+        status = visit(context, &all[i], err);
     free(list.items);
     return status;
 }
