@@ -136,28 +136,38 @@ static void set_text(struct writer *w, struct nftnl_expr *expr, uint16_t attr, c
         w->batch->failed = true;
 }
 
-static void load_meta(struct writer *w, struct nftnl_rule *rule, uint32_t place, uint32_t key) {
-    struct nftnl_expr *expr = expression(w, rule, "meta");
+/* An expression that moves a value of the packet's or connection's to a register, or back. */
+struct mover {
+    const char *name;
+    uint16_t key; /* its attributes: which value, and the register on either way */
+    uint16_t source;
+    uint16_t destination;
+};
+
+static const struct mover meta = {"meta", NFTNL_EXPR_META_KEY, NFTNL_EXPR_META_SREG,
+                                  NFTNL_EXPR_META_DREG};
+static const struct mover ct = {"ct", NFTNL_EXPR_CT_KEY, NFTNL_EXPR_CT_SREG, NFTNL_EXPR_CT_DREG};
+
+/* move() - One more of @rule: the value @key and the register @place, which is its @end. */
+static void move(struct writer *w, struct nftnl_rule *rule, const struct mover *mover, uint32_t key,
+                 uint16_t end, uint32_t place) {
+    struct nftnl_expr *expr = expression(w, rule, mover->name);
     if (expr == NULL)
         return;
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, place);
+    nftnl_expr_set_u32(expr, mover->key, key);
+    nftnl_expr_set_u32(expr, end, place);
 }
 
 void rule_load_meta(struct writer *w, struct nftnl_rule *rule, uint32_t key) {
-    load_meta(w, rule, NFT_REG_1, key);
+    move(w, rule, &meta, key, meta.destination, NFT_REG_1);
 }
 
 void rule_key_meta(struct writer *w, struct nftnl_rule *rule, uint32_t at, uint32_t key) {
-    load_meta(w, rule, NFT_REG32_00 + at / NFT_REG32_SIZE, key);
+    move(w, rule, &meta, key, meta.destination, NFT_REG32_00 + at / NFT_REG32_SIZE);
 }
 
 static void load_ct(struct writer *w, struct nftnl_rule *rule, uint32_t key) {
-    struct nftnl_expr *expr = expression(w, rule, "ct");
-    if (expr == NULL)
-        return;
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, key);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+    move(w, rule, &ct, key, ct.destination, NFT_REG_1);
 }
 
 static void load_bytes(struct writer *w, struct nftnl_rule *rule, uint32_t place, uint32_t base,
@@ -350,26 +360,20 @@ void rule_log(struct writer *w, struct nftnl_rule *rule, uint16_t group, const c
     set_text(w, expr, NFTNL_EXPR_LOG_PREFIX, prefix);
 }
 
-void rule_set_mark(struct writer *w, struct nftnl_rule *rule, uint32_t mask, uint32_t value) {
-    uint32_t others = ~mask;
-    rule_load_meta(w, rule, NFT_META_MARK);
+static void set_bits(struct writer *w, struct nftnl_rule *rule, const struct mover *mover,
+                     uint32_t key, uint32_t mask, uint32_t value) {
+    const uint32_t others = ~mask;
+    move(w, rule, mover, key, mover->destination, NFT_REG_1);
     bitwise(w, rule, &others, &value, sizeof(value));
-    struct nftnl_expr *expr = expression(w, rule, "meta");
-    if (expr == NULL)
-        return;
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_MARK);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, NFT_REG_1);
+    move(w, rule, mover, key, mover->source, NFT_REG_1);
+}
+
+void rule_set_mark(struct writer *w, struct nftnl_rule *rule, uint32_t mask, uint32_t value) {
+    set_bits(w, rule, &meta, NFT_META_MARK, mask, value);
 }
 
 void rule_set_connmark(struct writer *w, struct nftnl_rule *rule, uint32_t mask, uint32_t value) {
-    uint32_t others = ~mask;
-    load_ct(w, rule, NFT_CT_MARK);
-    bitwise(w, rule, &others, &value, sizeof(value));
-    struct nftnl_expr *expr = expression(w, rule, "ct");
-    if (expr == NULL)
-        return;
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, NFT_CT_MARK);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_SREG, NFT_REG_1);
+    set_bits(w, rule, &ct, NFT_CT_MARK, mask, value);
 }
 
 void rule_not_tracked(struct writer *w, struct nftnl_rule *rule) {
