@@ -1,74 +1,5 @@
 /* test_fence.c - from the model to the fence, and the fence's own judgement. */
-#include "unit.h"
-
-#include <netenforce/model.h>
-#include <netinet/in.h>
-
-#define NET_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define EP_1  "1111111111111111111111111111111111111111111111111111111111111111"
-#define EP_2  "2222222222222222222222222222222222222222222222222222222222222222"
-
-static struct ne_error err;
-
-static struct ne_addr addr(const char *text) {
-    struct ne_addr parsed;
-    assert_true(ne_addr_parse(text, &parsed));
-    return parsed;
-}
-
-static struct ne_network network(const char *proxy) {
-    struct ne_network n = {.id = NET_A, .bridge = "ne-aaaaaaaaaaaa"};
-    assert_true(ne_mac_parse("02:00:00:00:00:01", &n.mac));
-    assert_true(ne_prefix_parse("10.88.0.0/24", &n.pool4));
-    assert_true(ne_prefix_parse("10.88.0.1/24", &n.gateway4));
-    assert_true(ne_prefix_parse("fd00:88::/64", &n.pool6));
-    assert_true(ne_prefix_parse("fd00:88::1/64", &n.gateway6));
-    if (proxy != NULL)
-        assert_int_equal(ne_options_set(&n.options, NE_SCOPE_NETWORK, "proxy", proxy, &err), 0);
-    return n;
-}
-
-/* What EP_1 and EP_2 are given. */
-static struct ne_options given[2];
-
-static struct ne_endpoint endpoint(const char *id, const char *addr4, const char *mac) {
-    struct ne_options *options = &given[strcmp(id, EP_2) == 0];
-    struct ne_endpoint e = {.network = NET_A, .joined = true, .options = options};
-    *options = ne_options_nothing;
-    (void)strncpy(e.id, id, sizeof(e.id) - 1);
-    e.addr4 = addr(addr4);
-    assert_true(ne_mac_parse(mac, &e.mac));
-    return e;
-}
-
-struct world {
-    struct ne_model model;
-    struct ne_fence fence;
-};
-
-static void build(struct world *world, const struct ne_network *n, const struct ne_endpoint *e) {
-    ne_model_init(&world->model);
-    assert_non_null(ne_model_add_network(&world->model, n, &err));
-    assert_non_null(ne_model_add_endpoint(&world->model, e, &err));
-    assert_int_equal(ne_model_fence(&world->model, &world->fence, &err), 0);
-}
-
-static void drop(struct world *world) {
-    ne_fence_free(&world->fence);
-    ne_model_free(&world->model);
-}
-
-static struct ne_packet packet(const char *from, const char *to, uint8_t proto, uint16_t port) {
-    struct ne_packet p = {.interface = "ne-aaaaaaaaaaaa", .proto = proto, .port = port};
-    p.from = addr(from);
-    p.to = addr(to);
-    assert_true(ne_mac_parse("02:00:00:00:00:02", &p.mac));
-    return p;
-}
-
-static enum ne_verdict verdict(const struct world *world, struct ne_packet p) {
-    return ne_fence_verdict(&world->fence, &p).verdict;
-}
+#include "fenced.h"
 
 static void only_the_proxy_passes(void **state) {
     (void)state;
@@ -120,11 +51,8 @@ static void an_endpoint_narrows_and_widens_itself(void **state) {
     assert_int_equal(ne_options_set(&given[0], NE_SCOPE_ENDPOINT, "proxy", "192.0.2.9:3128", &err),
                      0);
     assert_int_equal(ne_options_set(&given[0], NE_SCOPE_ENDPOINT, "refuse", "drop", &err), 0);
-    build(&w, &n, &e);
     struct ne_endpoint other = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
-    assert_non_null(ne_model_add_endpoint(&w.model, &other, &err));
-    ne_fence_free(&w.fence);
-    assert_int_equal(ne_model_fence(&w.model, &w.fence, &err), 0);
+    build_two(&w, &n, &e, &other);
 
     assert_int_equal(verdict(&w, packet("10.88.0.2", "192.0.2.9", IPPROTO_TCP, 3128)), NE_PASS);
     assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.1", IPPROTO_TCP, 8080)), NE_DROP);
@@ -267,160 +195,6 @@ static void ipv6_asks_for_the_bridge_alone(void **state) {
     drop(&w);
 }
 
-static void give(struct ne_options *options, const char *key, const char *value) {
-    assert_int_equal(ne_options_set(options, NE_SCOPE_ENDPOINT, key, value, &err), 0);
-}
-
-/* Of EP_1 (10.88.0.2) to a neighbour (EP_2, 10.88.0.3): what the fence says, and why. */
-static struct ne_judgement to_neighbour(const struct ne_network *n, const struct ne_endpoint *one,
-                                        const struct ne_endpoint *other, const char *to) {
-    static struct world w;
-    build(&w, n, one);
-    assert_non_null(ne_model_add_endpoint(&w.model, other, &err));
-    ne_fence_free(&w.fence);
-    assert_int_equal(ne_model_fence(&w.model, &w.fence, &err), 0);
-    struct ne_packet p = packet("10.88.0.2", to, IPPROTO_TCP, 80);
-    struct ne_judgement judgement = ne_fence_verdict(&w.fence, &p);
-    judgement.policy = NULL;
-    judgement.rule = NULL;
-    drop(&w);
-    return judgement;
-}
-
-static void both_neighbours_need_icc(void **state) {
-    (void)state;
-    static const char *const kinds[] = {NULL, "true", "false"};
-    for (size_t of_network = 0; of_network < 2; of_network++) {
-        for (size_t i = 0; i < 9; i++) {
-            struct ne_network n = network("8080");
-            struct ne_endpoint one = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
-            struct ne_endpoint other = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
-            const char *own[] = {kinds[i % 3], kinds[i / 3]};
-            bool has[] = {of_network == 1, of_network == 1};
-            if (of_network == 1)
-                give(&n.options, "icc", "true");
-            for (size_t k = 0; k < 2; k++) {
-                if (own[k] != NULL) {
-                    give(&given[k], "icc", own[k]);
-                    has[k] = strcmp(own[k], "true") == 0;
-                }
-            }
-            enum ne_verdict wanted = has[0] && has[1] ? NE_PASS : NE_REJECT;
-            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.3").verdict, wanted);
-            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.4").verdict, NE_REJECT);
-
-            /* However wide an allowance is, and without it being a neighbour's policy. */
-            give(&given[0], "allow", "10.0.0.0/8:1-65535/tcp");
-            struct ne_judgement j = to_neighbour(&n, &one, &other, "10.88.0.3");
-            assert_int_equal(j.verdict, wanted);
-            assert_string_equal(j.reason, wanted == NE_PASS ? "allowed" : "into-network");
-            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.1").verdict, NE_PASS);
-            assert_int_equal(to_neighbour(&n, &one, &other, "10.99.0.1").verdict, NE_PASS);
-
-            /* An audit opens no way to a neighbour, a denial closes one. */
-            give(&given[0], "mode", "audit");
-            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.3").verdict, wanted);
-            assert_true(to_neighbour(&n, &one, &other, "10.88.0.1").verdict == NE_PASS);
-            give(&given[0], "deny", "10.88.0.2/31:80/tcp");
-            j = to_neighbour(&n, &one, &other, "10.88.0.3");
-            assert_int_equal(j.verdict, NE_REJECT);
-            assert_string_equal(j.reason, "into-network");
-
-            other.joined = false;
-            given[0].has_deny = false;
-            assert_int_equal(to_neighbour(&n, &one, &other, "10.88.0.3").verdict, NE_REJECT);
-        }
-    }
-}
-
-/* A fence of two members of @n, @e the second one. */
-static void build_two(struct world *w, const struct ne_network *n, const struct ne_endpoint *one,
-                      const struct ne_endpoint *e) {
-    build(w, n, one);
-    assert_non_null(ne_model_add_endpoint(&w->model, e, &err));
-    ne_fence_free(&w->fence);
-    assert_int_equal(ne_model_fence(&w->model, &w->fence, &err), 0);
-}
-
-static struct ne_packet from_proxy(uint16_t from_port) {
-    struct ne_packet p = packet("10.88.0.3", "10.88.0.2", IPPROTO_TCP, 40000);
-    p.mac.bytes[5] = 3;
-    p.from_port = from_port;
-    return p;
-}
-
-static bool may_be_reply(const struct world *w, struct ne_packet p) {
-    struct ne_judgement j = ne_fence_verdict(&w->fence, &p);
-    assert_int_equal(j.verdict, NE_REJECT);
-    assert_string_equal(j.reason, "into-network");
-    return j.replies;
-}
-
-static void a_member_is_the_proxy(void **state) {
-    (void)state;
-    struct world w;
-    struct ne_network n = network("10.88.0.3:3128");
-    struct ne_endpoint one = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
-    struct ne_endpoint proxy = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
-    give(&given[1], "proxy", "");
-    build_two(&w, &n, &one, &proxy);
-    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 3128)), NE_PASS);
-    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 3129)), NE_REJECT);
-    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.3", IPPROTO_UDP, 3128)), NE_REJECT);
-    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.4", IPPROTO_TCP, 3128)), NE_REJECT);
-    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.1", IPPROTO_TCP, 3128)), NE_REJECT);
-    assert_true(may_be_reply(&w, from_proxy(3128)));
-    assert_true(may_be_reply(&w, from_proxy(0)));
-    assert_false(may_be_reply(&w, from_proxy(3129)));
-    struct ne_packet p = from_proxy(3128);
-    p.proto = IPPROTO_UDP;
-    assert_false(may_be_reply(&w, p));
-    p = from_proxy(3128);
-    p.to = addr("10.88.0.4"); /* nobody */
-    assert_false(may_be_reply(&w, p));
-    p = packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 40000); /* who is no proxy answers nobody */
-    p.from_port = 3128;
-    assert_false(may_be_reply(&w, p));
-    assert_false(w.fence.reaches_beyond);
-    assert_int_equal(w.fence.near_count, 1);
-    assert_int_equal(w.fence.proxied_count, 1);
-    assert_true(ne_fence_answers(&w.fence));
-    assert_true(ne_model_is_proxy(&w.model, ne_model_endpoint(&w.model, EP_2)));
-    assert_false(ne_model_is_proxy(&w.model, ne_model_endpoint(&w.model, EP_1)));
-    struct ne_prefix routes[NE_ROUTES_MAX];
-    assert_int_equal(ne_routes(&n, &one, routes), 0);
-    drop(&w);
-
-    /* A denial closes both ways, whose ever it is; so does another policy of the client. */
-    static const struct {
-        size_t whose;
-        const char *key, *value;
-        bool reaches;
-    } closed[] = {
-        {0, "deny", "10.88.0.3:3128/tcp", false},
-        {0, "proxy", "10.88.0.3:3129", false},
-        {1, "deny", "10.88.0.0/24:1-65535/tcp", true},
-    };
-    for (size_t i = 0; i < COUNT(closed); i++) {
-        one = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
-        proxy = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
-        give(&given[closed[i].whose], closed[i].key, closed[i].value);
-        build_two(&w, &n, &one, &proxy);
-        assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 3128)),
-                         closed[i].reaches ? NE_PASS : NE_REJECT);
-        p = from_proxy(3128);
-        assert_false(ne_fence_verdict(&w.fence, &p).replies);
-        drop(&w);
-    }
-
-    /* While nobody has the address, nothing passes. */
-    proxy = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
-    proxy.joined = false;
-    build_two(&w, &n, &one, &proxy);
-    assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 3128)), NE_REJECT);
-    drop(&w);
-}
-
 /* hand_to() - Where the fence leads what is handed of @from; 0: nowhere. */
 static uint16_t hand_to(const struct ne_fence *fence, const char *from, uint8_t proto,
                         uint16_t port) {
@@ -531,11 +305,7 @@ static void each_is_led_to_its_own_port(void **state) {
             give(&given[1], "mode", worlds[i].other);
         if (worlds[i].port != NULL)
             give(&given[1], "proxy", worlds[i].port);
-        ne_model_init(&w.model);
-        assert_non_null(ne_model_add_network(&w.model, &n, &err));
-        assert_non_null(ne_model_add_endpoint(&w.model, &one, &err));
-        assert_non_null(ne_model_add_endpoint(&w.model, &other, &err));
-        assert_int_equal(ne_model_fence(&w.model, &w.fence, &err), 0);
+        build_two(&w, &n, &one, &other);
         assert_int_equal(w.fence.hand_count, worlds[i].hands);
         assert_int_equal(hand_to(&w.fence, "10.88.0.2", IPPROTO_TCP, 443), worlds[i].led_one);
         assert_int_equal(hand_to(&w.fence, "10.88.0.3", IPPROTO_TCP, 443), worlds[i].led_other);
@@ -591,8 +361,6 @@ int main(void) {
         cmocka_unit_test(an_endpoint_has_one_meter),
         cmocka_unit_test(an_empty_list_allows_nothing),
         cmocka_unit_test(ipv6_asks_for_the_bridge_alone),
-        cmocka_unit_test(both_neighbours_need_icc),
-        cmocka_unit_test(a_member_is_the_proxy),
         cmocka_unit_test(what_is_handed_is_led_to_the_proxy),
         cmocka_unit_test(each_is_led_to_its_own_port),
         cmocka_unit_test(what_clashes_is_refused),
