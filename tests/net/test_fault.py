@@ -14,12 +14,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import itertools
 import json
 import mmap
 import shutil
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -203,33 +204,48 @@ def everything(daemon: Daemon) -> object:
     return links_in_full(daemon), sorted(rules), records
 
 
-@pytest.mark.parametrize("error", [errno.ENOMEM, KILL], ids=["failing", "killed"])
-def test_a_start_beside_what_runs(tmp_path: Path, error: int, record_property) -> None:
-    """After a kill -9: links and rules are there, and a member is in use."""
-    daemon = Faulty(tmp_path)
-    daemon.start()
-    daemon.call("CreateNetwork", network_body())
-    judge, member = Judge(daemon), Member(daemon, 2)
+ERRORS = pytest.mark.parametrize("error", [errno.ENOMEM, KILL], ids=["failing", "killed"])
+
+
+def do_nothing(_: int) -> None:
+    """Where a start asks for no more."""
+
+
+def spoil_each_call(
+    daemon: Faulty,
+    error: int,
+    prepare: Callable[[], None],
+    spoiled: Callable[[int], None] = do_nothing,
+    repaired: Callable[[int], None] = do_nothing,
+    started: Callable[[int], None] = do_nothing,
+) -> int:
+    """Spoil one call of a start, and start it again; so for each call. Return how many there are.
+
+    `prepare` makes what is found by the start that is spoiled. `spoiled` judges after it, `repaired`
+    if it serves all the same, `started` after the clean start: each is told the call's number.
+    """
     clean = everything(daemon)
-    at = 0
-    while True:
-        at += 1
-        daemon.kill()
+    for at in itertools.count(1):
+        prepare()
         serves = daemon.try_start(at, error)
         if daemon.disarm() < at:
             break
         assert not (serves and error == KILL), at
-        judge.assert_enforced(member, at, proxy=False)
+        spoiled(at)
         if serves:
             wait_until(daemon.in_place, f"call {at}: the repair", timeout=5)
+            repaired(at)
             daemon.kill()
         daemon.start()
         assert daemon.in_place(), at
         assert everything(daemon) == clean, at
-        judge.assert_enforced(member, at)
+        started(at)
     assert at > 100
-    record_property(FAULTS, at - 1)
-    print(f"\na start beside what runs: {at - 1} calls")
+    return at - 1
+
+
+def end_with_nothing_left(daemon: Faulty, judge: Judge, member: Member) -> None:
+    """The member and the network go, and whoever listened."""
     member.leave()
     daemon.call("DeleteNetwork", {"NetworkID": NETWORK})
     assert daemon.left() == ([], [], [])
@@ -237,7 +253,26 @@ def test_a_start_beside_what_runs(tmp_path: Path, error: int, record_property) -
     daemon.close()
 
 
-@pytest.mark.parametrize("error", [errno.ENOMEM, KILL], ids=["failing", "killed"])
+@ERRORS
+def test_a_start_beside_what_runs(tmp_path: Path, error: int, record_property) -> None:
+    """After a kill -9: links and rules are there, and a member is in use."""
+    daemon = Faulty(tmp_path)
+    daemon.start()
+    daemon.call("CreateNetwork", network_body())
+    judge, member = Judge(daemon), Member(daemon, 2)
+    calls = spoil_each_call(
+        daemon,
+        error,
+        prepare=daemon.kill,
+        spoiled=lambda at: judge.assert_enforced(member, at, proxy=False),
+        started=lambda at: judge.assert_enforced(member, at),
+    )
+    record_property(FAULTS, calls)
+    print(f"\na start beside what runs: {calls} calls")
+    end_with_nothing_left(daemon, judge, member)
+
+
+@ERRORS
 def test_a_start_with_the_other_backend(tmp_path: Path, error: int, record_property) -> None:
     """A member is in use: one fence or the other holds it, and in the end the new one alone."""
     was, now = ("iptables", "nftables") if NFTABLES else ("nftables", "iptables")
@@ -248,36 +283,28 @@ def test_a_start_with_the_other_backend(tmp_path: Path, error: int, record_prope
     judge, member = Judge(old), Member(old, 2)
     old.kill()
     new.start()
-    clean = everything(new)
-    at = 0
-    while True:
-        at += 1
+
+    def fence_with_the_old() -> None:
         new.kill()
         old.start()
         assert bool(fence_lines(old.netns)) != NFTABLES, "this takes nothing over"
         old.kill()
-        serves = new.try_start(at, error)
-        if new.disarm() < at:
-            break
-        assert not (serves and error == KILL), at
-        judge.assert_enforced(member, at, proxy=False)
-        if serves:
-            wait_until(new.in_place, f"call {at}: the repair", timeout=5)
-            new.kill()
-        new.start()
-        assert new.in_place(), at
-        assert everything(new) == clean, at
+
+    def assert_the_new_alone(at: int) -> None:
         standing = (bool(fence_lines(new.netns)), bool(legacy_rules(new.netns, "NETENFORCE")))
         assert standing == (NFTABLES, not NFTABLES), at
         judge.assert_enforced(member, at)
-    assert at > 100
-    record_property(FAULTS, at - 1)
-    print(f"\na start with the other backend: {at - 1} calls")
-    member.leave()
-    new.call("DeleteNetwork", {"NetworkID": NETWORK})
-    assert new.left() == ([], [], [])
-    judge.close()
-    new.close()
+
+    calls = spoil_each_call(
+        new,
+        error,
+        prepare=fence_with_the_old,
+        spoiled=lambda at: judge.assert_enforced(member, at, proxy=False),
+        started=assert_the_new_alone,
+    )
+    record_property(FAULTS, calls)
+    print(f"\na start with the other backend: {calls} calls")
+    end_with_nothing_left(new, judge, member)
 
 
 def forget_the_kernel(daemon: Faulty, records: Path) -> None:
@@ -298,7 +325,7 @@ def assert_a_newcomer_is_enforced(daemon: Faulty, what: object) -> None:
     judge.close()
 
 
-@pytest.mark.parametrize("error", [errno.ENOMEM, KILL], ids=["failing", "killed"])
+@ERRORS
 def test_a_start_after_a_reboot(tmp_path: Path, error: int, record_property) -> None:
     """Records alone, with an endpoint of the earlier boot. Nobody runs; who comes is enforced."""
     daemon = Faulty(tmp_path)
@@ -312,25 +339,14 @@ def test_a_start_after_a_reboot(tmp_path: Path, error: int, record_property) -> 
     record.write_text(json.dumps({**json.loads(record.read_text()), "boot": "another"}))
     forget_the_kernel(daemon, records)
     daemon.start()
-    clean = everything(daemon)
     assert len(daemon.links()) == 1 and len(daemon.records()) == 1
-    at = 0
-    while True:
-        at += 1
-        forget_the_kernel(daemon, records)
-        serves = daemon.try_start(at, error)
-        if daemon.disarm() < at:
-            break
-        assert not (serves and error == KILL), at
-        if serves:
-            wait_until(daemon.in_place, f"call {at}: the repair", timeout=5)
-            assert_a_newcomer_is_enforced(daemon, at)
-            daemon.kill()
-        daemon.start()
-        assert daemon.in_place(), at
-        assert everything(daemon) == clean, at
+    calls = spoil_each_call(
+        daemon,
+        error,
+        prepare=lambda: forget_the_kernel(daemon, records),
+        repaired=lambda at: assert_a_newcomer_is_enforced(daemon, at),
+    )
     assert_a_newcomer_is_enforced(daemon, "a clean start")
-    assert at > 100
-    record_property(FAULTS, at - 1)
-    print(f"\na start after a reboot: {at - 1} calls")
+    record_property(FAULTS, calls)
+    print(f"\na start after a reboot: {calls} calls")
     daemon.close()
