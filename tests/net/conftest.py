@@ -1,10 +1,27 @@
-"""What the fault tests tried is told at the end of a run."""
+"""A daemon with one network. What the fault tests tried is told at the end of a run."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from lab.daemon import Daemon, network_body  # noqa: E402
+
 FAULTS = "fault points"  # a property that a test records: at how many calls it made one fail
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon with one network; some files have another."""
+    made = Daemon(tmp_path).start()
+    made.call("CreateNetwork", network_body())
+    yield made
+    made.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,25 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from lab.daemon import (  # noqa: E402
-    NETWORK,
-    SANITIZED,
-    Daemon,
-    Member,
-    endpoint_id,
-    network_body,
-)
+from lab.daemon import NETWORK, SANITIZED, Daemon, Member, endpoint_id  # noqa: E402
 from lab.events import Event, Follower, history, metrics  # noqa: E402
 from lab.process import wait_until  # noqa: E402
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with a network."""
-    made = Daemon(tmp_path).start()
-    made.call("CreateNetwork", network_body())
-    yield made
-    made.close()
 
 
 def change(daemon: Daemon, number: int) -> None:

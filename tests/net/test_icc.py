@@ -27,59 +27,39 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from lab.backend import NFTABLES, emptied  # noqa: E402
 from lab.daemon import (  # noqa: E402
     NETWORK,
-    Daemon,
     Member,
     endpoint_body,
     endpoint_id,
     ids_body,
     join_body,
     network_body,
-    plug_outside,
 )
+from lab.echo import echoes  # noqa: E402
 from lab.frames import BROADCAST, arp_frame, ether, ping6_frame, udp_frame  # noqa: E402
 from lab.listener import Listener  # noqa: E402
 from lab.netns import Netns  # noqa: E402
 from lab.packet import UDP, Packet  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture  # noqa: E402
+from lab.site import BRIDGE, Site  # noqa: E402
 
-BRIDGE, GATEWAY, GATEWAY6 = "ne-a1a1a1a1a1a1", "10.88.0.1", "fd00:88::1"
+GATEWAY, GATEWAY6 = "10.88.0.1", "fd00:88::1"
 PORT = 80
 ALL = "1-65535/tcp,10.0.0.0/8:1-65535/udp,10.0.0.0/8/icmp"
 WIDE = f"10.0.0.0/8:{ALL}"
 WIDE6 = "[fd00::/8]:1-65535/udp,[fd00::/8]/icmp".replace("[fd00::/8]", "[fd00::]/8")
 
 
-class Street:
+class Street(Site):
     """A host that forwards, a daemon, a network of both families, its containers."""
 
+    open_port = PORT
+
     def __init__(self, folder: Path, forward: int = 1, **options: str) -> None:
-        self.daemon = Daemon(folder).start()
-        self.host = self.daemon.netns
+        super().__init__(folder)
         self.host.sysctl(ipv4__ip_forward=forward, ipv6__conf__all__forwarding=forward,
                          ipv4__icmp_ratelimit=0)  # fmt: skip
         self.daemon.call("CreateNetwork", network_body(ipv6=True, **options))
-        self.members: dict[int, Member] = {}
-        self.listeners: list[Listener] = []
-
-    def member(self, number: int, **options: str) -> Member:
-        """A container that listens."""
-        made = Member(self.daemon, number, ipv6=True, **options)
-        self.members[number] = made
-        self.listeners.append(Listener(made.netns, PORT))
-        return made
-
-    def change(self, body: object, endpoint: int = 0) -> None:
-        """PATCH of the network's policy, or of an endpoint's."""
-        owner = f"endpoints/{endpoint_id(endpoint)}" if endpoint else f"networks/{NETWORK}"
-        text = json.dumps(body).encode()
-        status, answer = self.daemon.ask("PATCH", f"/v1/{owner}/policy", text, control=True)
-        assert status == 200, answer
-
-    def bridge_mac(self) -> str:
-        """The bridge's own."""
-        [shown] = json.loads(self.host.run("ip", "-j", "link", "show", BRIDGE).out)
-        return str(shown["address"])
 
     def repairs(self) -> list[str]:
         """What was found and put right."""
@@ -89,14 +69,6 @@ class Street:
     def in_place(self) -> bool:
         """Whether the daemon finds all as it should be."""
         return bool(self.daemon.get("/v1/status")["enforcement"]["in_place"])
-
-    def close(self) -> None:
-        """Remove it all."""
-        for listener in self.listeners:
-            listener.close()
-        for member in self.members.values():
-            member.netns.close()
-        self.daemon.close()
 
 
 @pytest.fixture
@@ -141,23 +113,6 @@ def open_pairs(street: Street) -> set[str]:
     return {pair for pair, is_open in who_reaches_whom(street).items() if is_open}
 
 
-def echoes(member: Member, address: str) -> bool:
-    """Whether an echo request is answered: by type 0 (RFC 792), or 129 (RFC 4443)."""
-    six = ":" in address
-    family, proto = (socket.AF_INET6, 58) if six else (socket.AF_INET, 1)
-    request = bytes([128, 0, 0, 0, 0, 7, 0, 0]) if six else bytes([8, 0, 0xF7, 0xF8, 0, 7, 0, 0])
-    with member.netns.socket(family, socket.SOCK_RAW, proto) as sock:
-        sock.settimeout(3)
-        sock.sendto(request, (address, 0))
-        try:
-            while True:
-                answer, peer = sock.recvfrom(1000)
-                if peer[0] == address and answer[0 if six else 20] == (129 if six else 0):
-                    return True
-        except TimeoutError:
-            return False
-
-
 @pytest.mark.parametrize("bridge_nf", ["0", "1"])
 def test_neighbours_reach_each_other(street: Street, bridge_nf: str) -> None:
     """By TCP, UDP and ICMP, by their own addresses, whether the bridge asks iptables or not."""
@@ -169,7 +124,7 @@ def test_neighbours_reach_each_other(street: Street, bridge_nf: str) -> None:
                "all to be seen by their own address")  # fmt: skip
     one, other = street.members[2], street.members[3]
     for six in (False, True):
-        assert echoes(one, address_of(other, six))
+        assert echoes(one.netns, address_of(other, six), patience=3)
         with Capture(other.netns) as capture:
             family = socket.AF_INET6 if six else socket.AF_INET
             with one.netns.socket(family, socket.SOCK_DGRAM) as sock:
@@ -341,7 +296,7 @@ def test_networks_stay_apart(street: Street) -> None:
 
 
 def test_nothing_comes_in_from_outside(street: Street) -> None:
-    outside = plug_outside(street.host)
+    outside = street.plug_outside()
     outside.ip("route add 10.88.0.0/24 via 192.0.2.1")
     with Capture(street.members[2].netns) as capture:
         with outside.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -352,7 +307,6 @@ def test_nothing_comes_in_from_outside(street: Street) -> None:
     before = len(street.listeners[1].came)
     assert reaches(street.members[2], street.members[3])
     wait_until(lambda: street.listeners[1].came[before:] == ["10.88.0.2"], "the neighbour to see it")
-    outside.close()
 
 
 def test_unused_addresses_fill_no_table(street: Street) -> None:

@@ -9,7 +9,6 @@ Judged at the receivers: sockets on both sides, and what the host's stack took i
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 import sys
@@ -21,54 +20,31 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from lab.backend import FENCE, NFTABLES, emptied  # noqa: E402
-from lab.daemon import NETWORK, Daemon, Member, endpoint_id, network_body, plug_outside  # noqa: E402
+from lab.daemon import NETWORK, Member, endpoint_id, network_body  # noqa: E402
+from lab.echo import echoes  # noqa: E402
 from lab.frames import ether, ip, syn_frame, tcp_syn, udp, udp_frame  # noqa: E402
 from lab.listener import Listener  # noqa: E402
 from lab.netns import Netns  # noqa: E402
 from lab.packet import ICMP, TCP, UDP, Packet  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture, Delivered  # noqa: E402
+from lab.site import Site  # noqa: E402
 
-BRIDGE, GATEWAY, GATEWAY6, OUTSIDE = "ne-a1a1a1a1a1a1", "10.88.0.1", "fd00:88::1", "192.0.2.2"
+GATEWAY, GATEWAY6, OUTSIDE = "10.88.0.1", "fd00:88::1", "192.0.2.2"
 PATIENCE = 1.2  # seconds until a connection counts as not answered: a SYN is repeated after 1
 
 
-class World:
+class World(Site):
     """A host with a daemon, a machine outside, a network of both families with two containers."""
 
+    open_port = 80
+
     def __init__(self, folder: Path, **options: str) -> None:
-        self.daemon = Daemon(folder).start()
-        self.host = self.daemon.netns
-        self.outside = plug_outside(self.host)
+        super().__init__(folder)
+        self.outside = self.plug_outside()
         self.outside.ip("route add 10.88.0.0/24 via 192.0.2.1")
         self.daemon.call("CreateNetwork", network_body(ipv6=True, **options))
-        self.listeners = [Listener(self.host, port) for port in (8080, 9000)]
-        self.members: list[Member] = []
-
-    def member(self, number: int = 2, **options: str) -> Member:
-        """A container with an open port."""
-        made = Member(self.daemon, number, ipv6=True, **options)
-        self.members.append(made)
-        self.listeners.append(Listener(made.netns, 80))
-        return made
-
-    def change(self, body: object, endpoint: int = 0) -> None:
-        owner = f"endpoints/{endpoint_id(endpoint)}" if endpoint else f"networks/{NETWORK}"
-        text = json.dumps(body).encode()
-        status, answer = self.daemon.ask("PATCH", f"/v1/{owner}/policy", text, control=True)
-        assert status == 200, answer
-
-    def bridge_mac(self) -> str:
-        [shown] = json.loads(self.host.run("ip", "-j", "link", "show", BRIDGE).out)
-        return str(shown["address"])
-
-    def close(self) -> None:
-        for listener in self.listeners:
-            listener.close()
-        for member in self.members:
-            member.netns.close()
-        self.daemon.close()
-        self.outside.close()
+        self.listen(self.host, 8080, 9000)
 
 
 @pytest.fixture
@@ -110,23 +86,6 @@ def asks(netns: Netns, server: Netns, address: str) -> bool:
             return False
 
 
-def echoes(netns: Netns, address: str) -> bool:
-    """Whether an echo request from there is answered."""
-    six = ":" in address
-    family, proto = (socket.AF_INET6, 58) if six else (socket.AF_INET, 1)
-    request = bytes([128, 0, 0, 0, 0, 7, 0, 0]) if six else bytes([8, 0, 0xF7, 0xF8, 0, 7, 0, 0])
-    with netns.socket(family, socket.SOCK_RAW, proto) as sock:
-        sock.settimeout(PATIENCE)
-        sock.sendto(request, (address, 0))
-        try:
-            while True:
-                answer, peer = sock.recvfrom(1000)
-                if peer[0] == address and answer[0 if six else 20] == (129 if six else 0):
-                    return True
-        except TimeoutError:
-            return False
-
-
 def reach(world: World, member: Member) -> set[str]:
     """What of the host's asking is answered by the container: tcp, udp, icmp, for each family."""
     found = set()
@@ -135,7 +94,7 @@ def reach(world: World, member: Member) -> set[str]:
             found.add(f"tcp{name}")
         if asks(world.host, member.netns, address):
             found.add(f"udp{name}")
-        if echoes(world.host, address):
+        if echoes(world.host, address, PATIENCE):
             found.add(f"icmp{name}")
     return found
 
@@ -155,7 +114,7 @@ def test_the_host_reaches_the_container(world: World) -> None:
     for address in (GATEWAY, GATEWAY6):
         assert member.connect(address, 8080) == "open"
         assert member.connect(address, 9000) == "refused" == member.connect(address, 22)
-    assert not asks(member.netns, world.host, GATEWAY) and not echoes(member.netns, GATEWAY)
+    assert not asks(member.netns, world.host, GATEWAY) and not echoes(member.netns, GATEWAY, PATIENCE)
     assert set(world.listeners[1].came) == set()
 
 

@@ -17,68 +17,37 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from lab.daemon import (  # noqa: E402
-    NETWORK,
-    Daemon,
-    Member,
-    endpoint_id,
-    network_body,
-    plug_outside,
-)
-from lab.listener import Listener  # noqa: E402
+from lab.daemon import NETWORK, Member, endpoint_id, network_body  # noqa: E402
 from lab.nflog import LogReader  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture  # noqa: E402
+from lab.site import Site  # noqa: E402
 
 GATEWAYS = {4: "10.88.0.1", 6: "fd00:88::1"}
 OUTSIDE = {4: "192.0.2.2", 6: "2001:db8::2"}
 
 
-class World:
+class World(Site):
     """A host with a daemon, a machine outside, listeners on both."""
 
     def __init__(self, folder: Path) -> None:
-        self.daemon = Daemon(folder).start()
-        self.host = self.daemon.netns
-        self.outside = plug_outside(self.host)
+        super().__init__(folder)
+        outside = self.plug_outside()
         self.host.ip("addr add 2001:db8::1/64 dev out nodad")
         self.host.sysctl(ipv6__conf__all__forwarding=1, ipv6__icmp__ratelimit=0)
-        self.outside.ip("addr add 2001:db8::2/64 dev eth0 nodad")
-        self.here = {port: Listener(self.host, port) for port in (8080, 9000)}
-        self.there = {port: Listener(self.outside, port) for port in (80,)}
+        outside.ip("addr add 2001:db8::2/64 dev eth0 nodad")
+        self.listen(self.host, 8080, 9000)
+        self.listen(outside, 80)
 
     def create(self, **options: str) -> None:
         """The network, of both families, with these options."""
         self.daemon.call("CreateNetwork", network_body(ipv6=True, **options))
-
-    def member(self, number: int = 2, **options: str) -> Member:
-        """A container on the network, with options of its own."""
-        return Member(self.daemon, number, ipv6=True, **options)
-
-    def patch(self, body: object, endpoint: int = 0) -> tuple[int, Any]:
-        """PATCH of the network's policy, or of an endpoint's."""
-        owner = f"endpoints/{endpoint_id(endpoint)}" if endpoint else f"networks/{NETWORK}"
-        text = json.dumps(body).encode()
-        return self.daemon.ask("PATCH", f"/v1/{owner}/policy", text, control=True)
-
-    def change(self, body: object, endpoint: int = 0) -> Any:
-        """A change that has to succeed."""
-        status, answer = self.patch(body, endpoint)
-        assert status == 200, answer
-        return answer
-
-    def close(self) -> None:
-        """Remove it all."""
-        for listener in [*self.here.values(), *self.there.values()]:
-            listener.close()
-        self.daemon.close()
-        self.outside.close()
 
 
 @pytest.fixture

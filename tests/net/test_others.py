@@ -5,7 +5,6 @@ First the link edge alone (link_probe.c), then the daemon as an operator sees it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +140,6 @@ def test_names_are_made_harmless(endpoint: Endpoint, inside: Netns) -> None:
 
 
 # --- the daemon --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with one network."""
-    made = Daemon(tmp_path).start()
-    made.call("CreateNetwork", network_body())
-    yield made
-    made.close()
 
 
 def named(daemon: Daemon) -> dict[str, list[str]]:

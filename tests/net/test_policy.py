@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,53 +18,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from lab.daemon import (  # noqa: E402
     NETWORK,
-    Daemon,
     Member,
     endpoint_body,
     endpoint_id,
     join_body,
     network_body,
-    plug_outside,
 )
-from lab.listener import Listener  # noqa: E402
 from lab.netns import Netns  # noqa: E402
 from lab.process import Result, wait_until  # noqa: E402
 from lab.receiver import Capture  # noqa: E402
+from lab.site import Site  # noqa: E402
 
 GATEWAY, HOST, OUTSIDE = "10.88.0.1", "192.0.2.1", "192.0.2.2"
 
 
-class World:
+class World(Site):
     """A host with a daemon, a machine outside, listeners on both."""
 
+    ipv6 = False
+
     def __init__(self, folder: Path) -> None:
-        self.daemon = Daemon(folder).start()
-        self.outside = plug_outside(self.daemon.netns)
-        self.here = {port: Listener(self.daemon.netns, port) for port in (8080, 9000, 9001)}
-        self.there = {port: Listener(self.outside, port) for port in (80, 81)}
-
-    def member(self, number: int = 2, **options: str) -> Member:
-        """A container on the network, with options of its own."""
-        return Member(self.daemon, number, **options)
-
-    def patch(self, body: object, endpoint: int = 0, path: str = "policy") -> tuple[int, Any]:
-        """PATCH of the network's policy, or of an endpoint's."""
-        owner = f"endpoints/{endpoint_id(endpoint)}" if endpoint else f"networks/{NETWORK}"
-        text = json.dumps(body).encode()
-        return self.daemon.ask("PATCH", f"/v1/{owner}/{path}", text, control=True)
-
-    def change(self, body: object, endpoint: int = 0) -> Any:
-        """A change that has to succeed."""
-        status, answer = self.patch(body, endpoint)
-        assert status == 200, answer
-        return answer
-
-    def close(self) -> None:
-        """Remove it all."""
-        for listener in [*self.here.values(), *self.there.values()]:
-            listener.close()
-        self.daemon.close()
-        self.outside.close()
+        super().__init__(folder)
+        self.here = self.listen(self.host, 8080, 9000, 9001)
+        self.listen(self.plug_outside(), 80, 81)
 
 
 @pytest.fixture

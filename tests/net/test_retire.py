@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from lab.daemon import (  # noqa: E402
-    Daemon,
-    Member,
-    endpoint_body,
-    endpoint_id,
-    ids_body,
-    join_body,
-    network_body,
-    retired,
-)
+from lab.daemon import Daemon, Member, connect, disconnect, endpoint_id, retired  # noqa: E402
 from lab.listener import Listener  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 
@@ -29,27 +17,6 @@ GATEWAY, PROXY = "10.88.0.1", 8080
 def port(number: int) -> str:
     """The host's end."""
     return f"nv-{endpoint_id(number)[:12]}"
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with a network."""
-    made = Daemon(tmp_path).start()
-    made.call("CreateNetwork", network_body())
-    yield made
-    made.close()
-
-
-def connect(daemon: Daemon, number: int) -> None:
-    """CreateEndpoint and Join, as far as the daemon is concerned."""
-    daemon.call("CreateEndpoint", endpoint_body(number))
-    daemon.call("Join", join_body(number))
-
-
-def disconnect(daemon: Daemon, number: int) -> None:
-    """Leave and DeleteEndpoint."""
-    daemon.call("Leave", ids_body(number))
-    daemon.call("DeleteEndpoint", ids_body(number))
 
 
 def test_what_still_holds_a_retired_port_reaches_nothing(daemon: Daemon) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,39 +17,23 @@ from lab.daemon import (  # noqa: E402
     TABLES,
     Daemon,
     Member,
+    connect,
+    disconnect,
     endpoint_body,
     endpoint_id,
     ids_body,
-    join_body,
     network_body,
 )
 from lab.process import run, wait_until  # noqa: E402
+from lab.site import BRIDGE  # noqa: E402
 
-BRIDGE = f"ne-{NETWORK[:12]}"
 GROWTH_MAX = 64  # KiB that a hundred lives may add after the first twenty: the allocator's noise
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with one network."""
-    made = Daemon(tmp_path).start()
-    made.call("CreateNetwork", network_body())
-    yield made
-    made.close()
 
 
 def live(daemon: Daemon, number: int) -> None:
     """An endpoint's whole life."""
-    daemon.call("CreateEndpoint", endpoint_body(number))
-    daemon.call("Join", join_body(number))
-    daemon.call("Leave", ids_body(number))
-    daemon.call("DeleteEndpoint", ids_body(number))
-
-
-def resident(daemon: Daemon) -> int:
-    """The daemon's resident memory in KiB."""
-    status = Path(f"/proc/{daemon.pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+    connect(daemon, number)
+    disconnect(daemon, number)
 
 
 EVENTS_KEPT = 4096  # RING_LINES, src/event/internal.h
@@ -62,13 +45,13 @@ def test_a_hundred_lives_leave_nothing(daemon: Daemon) -> None:
         daemon.call("DeleteEndpoint", ids_body(2))
     for number in range(2, 22):
         live(daemon, number)
-    before, kib = daemon.left(), resident(daemon)
+    before, kib = daemon.left(), daemon.resident()
     for number in range(100, 200):
         live(daemon, number)
     assert daemon.left() == before
     if not SANITIZED:
-        assert resident(daemon) - kib <= GROWTH_MAX
-        assert resident(daemon) < 5 * 1024
+        assert daemon.resident() - kib <= GROWTH_MAX
+        assert daemon.resident() < 5 * 1024
 
 
 def test_killed_and_started(daemon: Daemon) -> None:

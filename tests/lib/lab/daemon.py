@@ -343,6 +343,18 @@ def ids_body(number: int, network: str = NETWORK) -> dict[str, Any]:
     return {"NetworkID": network, "EndpointID": endpoint_id(number)}
 
 
+def connect(daemon: Daemon, number: int) -> None:
+    """CreateEndpoint and Join, as far as the daemon is concerned."""
+    daemon.call("CreateEndpoint", endpoint_body(number))
+    daemon.call("Join", join_body(number))
+
+
+def disconnect(daemon: Daemon, number: int) -> None:
+    """Leave and DeleteEndpoint."""
+    daemon.call("Leave", ids_body(number))
+    daemon.call("DeleteEndpoint", ids_body(number))
+
+
 def attach(host: Netns, port: str, peer: str, container: Netns, addresses: Sequence[str]) -> None:
     """Move a bridge port's other end into a container and give it addresses."""
     host.run("ip", "link", "set", peer, "netns", container.path, "name", "eth0")
