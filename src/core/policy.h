@@ -9,9 +9,13 @@
 
 #define DNS_PORT 53
 
-/* Joined endpoints with role=proxy, of all networks. */
+/* A joined endpoint with role=proxy, the model's own. */
+struct role_proxy {
+    const struct ne_endpoint *endpoint;
+};
+
 struct role_proxies {
-    const struct ne_endpoint **items; /* owned; the model's own endpoints */
+    struct role_proxy *items; /* owned; of all networks */
     size_t count;
 };
 

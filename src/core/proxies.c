@@ -29,7 +29,7 @@ int gather_proxies(const struct ne_model *model, struct role_proxies *proxies,
         if (room == NULL)
             return -1;
         proxies->items = room;
-        proxies->items[proxies->count++] = endpoint;
+        proxies->items[proxies->count++].endpoint = endpoint;
     }
     return 0;
 }
@@ -56,7 +56,7 @@ static int pass_member(struct ne_policy *policy, const struct ne_addr *to, uint1
 static int pass_by_role(struct ne_policy *policy, const struct ne_network *network, uint16_t port,
                         const struct role_proxies *proxies, struct ne_error *err) {
     for (size_t i = 0; i < proxies->count; i++) {
-        const struct ne_endpoint *endpoint = proxies->items[i];
+        const struct ne_endpoint *endpoint = proxies->items[i].endpoint;
         if (ne_is_role_proxy(network, endpoint) &&
             (pass_member(policy, &endpoint->addr4, port, err) < 0 ||
              pass_member(policy, &endpoint->addr6, port, err) < 0))

@@ -36,8 +36,9 @@ LEGACY = {
     "filter emptied": "iptables-legacy -F",
     "raw emptied": "iptables-legacy -t raw -F",
     "security emptied": "iptables-legacy -t security -F",
-    "chains removed": "iptables-legacy -F; iptables-legacy -X; iptables-legacy -t raw -F;"
-    " iptables-legacy -t raw -X",
+    # The daemon may have its chains back in between.
+    "chains removed": "for table in filter raw; do until"
+    " iptables-legacy -t $table -F && iptables-legacy -t $table -X; do :; done; done",
     "an old file restored": RESTORE,
     "an old file restored, IPv6": RESTORE.replace("iptables", "ip6tables"),
     "ACCEPT on top of INPUT": "iptables-legacy -I INPUT -j ACCEPT",

@@ -139,10 +139,50 @@ static void a_member_is_the_proxy(void **state) {
     drop(&w);
 }
 
+/* Whoever is joined with role=proxy, and nobody else, whatever address it has. */
+static void a_member_is_the_proxy_by_its_role(void **state) {
+    (void)state;
+    struct world w;
+    struct ne_network n = network("container:3128");
+    static const struct {
+        bool has_role, joined, reached;
+    } ways[] = {{true, true, true}, {true, false, false}, {false, true, false}};
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct ne_endpoint one = endpoint(EP_1, "10.88.0.2", "02:00:00:00:00:02");
+        struct ne_endpoint proxy = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
+        if (ways[i].has_role)
+            give(&given[1], "role", "proxy");
+        proxy.joined = ways[i].joined;
+        build_two(&w, &n, &one, &proxy);
+        const enum ne_verdict wanted = ways[i].reached ? NE_PASS : NE_REJECT;
+        assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 3128)), wanted);
+        assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.3", IPPROTO_TCP, 80)), NE_REJECT);
+        assert_int_equal(verdict(&w, packet("10.88.0.2", "10.88.0.1", IPPROTO_TCP, 3128)),
+                         NE_REJECT);
+        struct ne_packet back = from_proxy(3128);
+        if (ways[i].joined)
+            assert_int_equal(ne_fence_verdict(&w.fence, &back).replies, ways[i].reached);
+        assert_int_equal(ne_model_is_proxy(&w.model, ne_model_endpoint(&w.model, EP_2)),
+                         ways[i].has_role);
+        assert_int_equal(w.fence.proxied_count, 1);
+        drop(&w);
+    }
+
+    /* Of another network it is nobody's proxy here. */
+    struct ne_network other = n;
+    struct ne_endpoint proxy = endpoint(EP_2, "10.88.0.3", "02:00:00:00:00:03");
+    give(&given[1], "role", "proxy");
+    proxy.joined = true;
+    (void)memset(other.id, 'b', 64);
+    assert_true(ne_is_role_proxy(&n, &proxy));
+    assert_false(ne_is_role_proxy(&other, &proxy));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_neighbours_need_icc),
         cmocka_unit_test(a_member_is_the_proxy),
+        cmocka_unit_test(a_member_is_the_proxy_by_its_role),
     };
     return cmocka_run_group_tests_name("neighbours", tests, NULL, NULL);
 }
