@@ -49,6 +49,8 @@ def fit(name: str, points: Sequence[tuple[float, float]]) -> Law:
 def law(points: Sequence[tuple[float, float]]) -> Law:
     """The first that is good enough, else the best."""
     known = [(n, y) for n, y in points if y > 0]
+    if len(known) < 2:
+        return Law("1", 0.0, 0.0, 0.0)
     laws = [fit(name, known) for name in SHAPES]
     good = (one for one in laws if one.residual <= ENOUGH)
     (n1, y1), (n2, y2) = known[-2:]

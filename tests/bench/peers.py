@@ -257,6 +257,7 @@ class Walk:
         return number, met[number]
 
     def most(self) -> int:
-        """The same for any member there is."""
+        """The same for any member there is; none where the fence is in nf_tables."""
         sources = (rule.source for rules in self._chains.values() for rule in rules)
-        return max(self.met(source) for source, bits in filter(None, sources) if bits == 0)
+        members = (source for source, bits in filter(None, sources) if bits == 0)
+        return max(map(self.met, members), default=0)
