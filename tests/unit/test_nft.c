@@ -1,5 +1,5 @@
 /* test_nft.c - the fence as a table of nf_tables: chains, elements, what tells contents apart. */
-#include "unit.h"
+#include "proxied.h"
 
 #include "../../src/firewall/nftables/fence.h"
 
@@ -50,21 +50,7 @@ static void with_proxy(struct ne_fence *fence) {
     for (size_t f = 0; f < FENCE_FAMILIES; f++) {
         struct ne_addr proxy;
         assert_true(ne_addr_parse(f == 0 ? "10.88.0.2" : "fd00::2", &proxy));
-        const struct ne_rule to = {.kind = NE_RULE_PROXY,
-                                   .to = ne_prefix_host(&proxy),
-                                   .proto = IPPROTO_TCP,
-                                   .port_low = 3128,
-                                   .port_high = 3128,
-                                   .icmp_type = NE_ICMP_TYPE_ANY,
-                                   .option = "proxy"};
-        struct ne_rule back = {.kind = NE_RULE_BACK,
-                               .proto = IPPROTO_TCP,
-                               .port_high = UINT16_MAX,
-                               .icmp_type = NE_ICMP_TYPE_ANY,
-                               .verdict = NE_REJECT};
-        assert_true(ne_prefix_parse(pools[f], &back.to));
-        assert_int_equal(ne_policy_add_rule(&fence->policies[0], &to, &err), 0);
-        assert_int_equal(ne_policy_add_rule(&fence->policies[0], &back, &err), 0);
+        add_proxy(&fence->policies[0], &proxy, pools[f]);
     }
     /* As a policy has it: before what it says of neighbours. */
     struct ne_rule *rules = fence->policies[0].rules;

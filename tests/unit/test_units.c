@@ -6,52 +6,66 @@
 #include <netenforce/domains.h>
 #include <netenforce/units.h>
 
+struct quantity {
+    const char *given;
+    uint64_t value;
+    const char *written;
+};
+
+/* A kind of them: how they are read and written, what is one and what is none. */
+struct kind {
+    bool (*parse)(const char *text, uint64_t *value);
+    const char *(*format)(uint64_t value, char out[static NE_UNIT_TEXT]);
+    const struct quantity *good;
+    size_t good_count;
+    const char *const *bad;
+    size_t bad_count;
+};
+
+static void try_kind(const struct kind *kind) {
+    char text[NE_UNIT_TEXT];
+    for (size_t i = 0; i < kind->good_count; i++) {
+        uint64_t value = 1;
+        assert_true(kind->parse(kind->good[i].given, &value));
+        assert_true(value == kind->good[i].value);
+        assert_string_equal(kind->format(value, text), kind->good[i].written);
+    }
+    for (size_t i = 0; i < kind->bad_count; i++) {
+        uint64_t value = 7;
+        assert_false(kind->parse(kind->bad[i], &value));
+        assert_true(value == 7);
+    }
+}
+
 static void rates(void **state) {
     (void)state;
-    static const struct {
-        const char *given;
-        uint64_t value;
-        const char *written;
-    } good[] = {
+    static const struct quantity good[] = {
         {"10mbit", 10000000, "10mbit"},      {"10MBit", 10000000, "10mbit"},
         {"1500kbit", 1500000, "1500kbit"},   {"1000mbit", 1000000000, "1gbit"},
         {"8kbit", NE_RATE_MIN, "8kbit"},     {"none", 0, "none"},
         {"100gbit", NE_RATE_MAX, "100gbit"},
     };
-    static const char *const bad[] = {"",
-                                      "10",
-                                      "mbit",
-                                      "10 mbit",
-                                      "-1mbit",
-                                      "7kbit",
-                                      "0mbit",
-                                      "101gbit",
-                                      "1.5mbit",
-                                      "10mbits",
-                                      "10MiB",
-                                      "0x1mbit",
-                                      "99999999999999999999mbit"};
-    char text[NE_UNIT_TEXT];
-    for (size_t i = 0; i < COUNT(good); i++) {
-        uint64_t value = 1;
-        assert_true(ne_rate_parse(good[i].given, &value));
-        assert_true(value == good[i].value);
-        assert_string_equal(ne_rate_format(value, text), good[i].written);
-    }
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        uint64_t value = 7;
-        assert_false(ne_rate_parse(bad[i], &value));
-        assert_true(value == 7);
-    }
+    static const char *const bad[] = {
+        "",
+        "10",
+        "mbit",
+        "10 mbit",
+        "-1mbit",
+        "7kbit",
+        "0mbit",
+        "101gbit",
+        "1.5mbit",
+        "10mbits",
+        "10MiB",
+        "0x1mbit",
+        "99999999999999999999mbit",
+    };
+    try_kind(&(struct kind){ne_rate_parse, ne_rate_format, good, COUNT(good), bad, COUNT(bad)});
 }
 
 static void bytes(void **state) {
     (void)state;
-    static const struct {
-        const char *given;
-        uint64_t value;
-        const char *written;
-    } good[] = {
+    static const struct quantity good[] = {
         {"1GiB", UINT64_C(1) << 30, "1GiB"},
         {"1gib", UINT64_C(1) << 30, "1GiB"},
         {"1GB", 1000000000, "1GB"},
@@ -61,17 +75,7 @@ static void bytes(void **state) {
         {"1048576TiB", NE_BYTES_MAX, "1048576TiB"},
     };
     static const char *const bad[] = {"", "0", "0B", "1048577TiB", "1G", "-1", "1 GiB", "GiB"};
-    char text[NE_UNIT_TEXT];
-    for (size_t i = 0; i < COUNT(good); i++) {
-        uint64_t value = 1;
-        assert_true(ne_bytes_parse(good[i].given, &value));
-        assert_true(value == good[i].value);
-        assert_string_equal(ne_bytes_format(value, text), good[i].written);
-    }
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        uint64_t value = 7;
-        assert_false(ne_bytes_parse(bad[i], &value));
-    }
+    try_kind(&(struct kind){ne_bytes_parse, ne_bytes_format, good, COUNT(good), bad, COUNT(bad)});
 }
 
 static void paces(void **state) {

@@ -1,5 +1,5 @@
 /* test_xt.c - the fence in the words of xtables: shapes, names, bytes. */
-#include "unit.h"
+#include "proxied.h"
 
 #include "../../src/firewall/iptables/encode.h"
 
@@ -220,23 +220,10 @@ static void the_tree_by_destination_is_shallow(void **state) {
 
 /* with_proxy() - The first member is the proxy of all. */
 static void with_proxy(struct ne_fence *fence, enum ne_family family) {
-    const struct ne_rule to = {.kind = NE_RULE_PROXY,
-                               .to = ne_prefix_host(&fence->members[0].addr),
-                               .proto = IPPROTO_TCP,
-                               .port_low = 3128,
-                               .port_high = 3128,
-                               .icmp_type = NE_ICMP_TYPE_ANY,
-                               .option = "proxy"};
-    struct ne_rule back = {.kind = NE_RULE_BACK,
-                           .proto = IPPROTO_TCP,
-                           .port_high = UINT16_MAX,
-                           .icmp_type = NE_ICMP_TYPE_ANY,
-                           .verdict = NE_REJECT};
     assert_int_equal(ne_fence_add_near(fence, "ne-aaaaaaaaaaaa", &err), 0);
     assert_int_equal(ne_fence_add_proxied(fence, "ne-aaaaaaaaaaaa", &err), 0);
-    assert_true(ne_prefix_parse(family == NE_V4 ? "10.88.0.0/16" : "fd00::/64", &back.to));
-    assert_int_equal(ne_policy_add_rule(&fence->policies[0], &to, &err), 0);
-    assert_int_equal(ne_policy_add_rule(&fence->policies[0], &back, &err), 0);
+    add_proxy(&fence->policies[0], &fence->members[0].addr,
+              family == NE_V4 ? "10.88.0.0/16" : "fd00::/64");
 }
 
 /* The way back of a proxy's replies: the tree is shallow, and leads each member to the proxies of
