@@ -4,7 +4,7 @@ _netenforce() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word i
     local commands="status ls policy log explain verify doctor metrics"
     local actions="show set allow deny rm check diff apply suggest"
-    local keys="proxy dns allow deny icc inbound mode refuse rate conn_rate quota log dns_allow dns_deny"
+    local keys="proxy dns allow deny icc inbound mode refuse rate conn_rate quota log role dns_allow dns_deny"
     local -a words=() socket=()
     COMPREPLY=()
     # COMP_WORDBREAKS may hold '=' and ':', which are parts of words here.

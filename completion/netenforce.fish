@@ -2,7 +2,7 @@
 
 set -l commands status ls policy log explain verify doctor metrics
 set -l actions show set allow deny rm check diff apply suggest
-set -l keys proxy dns allow deny icc inbound mode refuse rate conn_rate quota log dns_allow dns_deny
+set -l keys proxy dns allow deny icc inbound mode refuse rate conn_rate quota log role dns_allow dns_deny
 
 function __netenforce_words # without options: netenforce COMMAND ...
     set -l words

@@ -29,7 +29,7 @@ struct ne_network {
     bool unsaved;           /* its record tells an older state, since writing it failed */
     bool near;              /* members may reach each other: as of the last ne_model_fence() */
     bool near_linked;       /* the same, as the bridge was last told */
-    bool proxied;           /* a proxy is named in the pool: also as of the last ne_model_fence() */
+    bool proxied;           /* members are named as proxies: also as of the last ne_model_fence() */
     bool proxied_linked;    /* the same, as the ports were last told */
     unsigned long revision; /* of the options: 1, and one more with each change */
     struct ne_options options;
@@ -116,6 +116,13 @@ int ne_options_check(const struct ne_network *network, const struct ne_options *
  */
 int ne_mode_check(const struct ne_network *network, const struct ne_endpoint *endpoint,
                   struct ne_error *err);
+
+/* ne_role_check() - Whether @endpoint can be joined with @options: a network has NE_PROXY_MAX
+ * members with role=proxy at most, since each is a rule of every policy that names them so. Pure.
+ * Return: 0, or -1 with NE_CONFLICT.
+ */
+int ne_role_check(const struct ne_model *model, const struct ne_endpoint *endpoint,
+                  const struct ne_options *options, struct ne_error *err);
 
 /* ne_network_check() - Whether @network can be added to @model: gateways lie in their
  * pools, proxies are of a family that the network has, MTU fits IPv6, no pool,

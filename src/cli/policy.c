@@ -5,6 +5,7 @@
 #include "resolve.h"
 #include "suggest.h"
 
+#include <netenforce/options.h>
 #include <netenforce/rules.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,9 +51,18 @@ static void print_options(const json_t *object, const char *otherwise) {
     const char *key;
     const json_t *value;
     json_object_foreach(policy, key, value) {
+        const json_t *given = json_object_get(own, key);
+        char by_role[NE_OPTION_TEXT + 5] = "";
+        if (strcmp(key, "proxy") == 0 && given != NULL &&
+            strstr(json_string_value(given), "container:") != NULL) /* whose addresses these are */
+            (void)snprintf(by_role, sizeof(by_role), "  (%s)", json_string_value(given));
         if (json_is_string(value) || json_is_array(value))
-            print_option(key, value, json_object_get(own, key) != NULL ? "" : otherwise);
+            print_option(key, value, given != NULL ? by_role : otherwise);
     }
+    const json_t *role =
+        json_object_get(own, "role"); /* an endpoint's, and no part of its policy */
+    if (role != NULL)
+        print_option("role", role, "");
 }
 
 static int show(const struct cli *cli, const struct subject *subject, int count, char **words) {

@@ -164,6 +164,22 @@ int ne_mode_check(const struct ne_network *network, const struct ne_endpoint *en
     return 0;
 }
 
+int ne_role_check(const struct ne_model *model, const struct ne_endpoint *endpoint,
+                  const struct ne_options *options, struct ne_error *err) {
+    size_t count = 0;
+    for (size_t i = 0; options->has_role && i < model->endpoints.count; i++) {
+        const struct ne_endpoint *other = ne_model_endpoint_at(model, i);
+        count += other->joined && other->options->has_role &&
+                 strcmp(other->network, endpoint->network) == 0 &&
+                 strcmp(other->id, endpoint->id) != 0;
+    }
+    if (count < NE_PROXY_MAX)
+        return 0;
+    return ne_fail(err, NE_CONFLICT,
+                   "option role: %zu containers of network %.*s are its proxies; accepted are %d",
+                   count, SHORT_ID, endpoint->network, NE_PROXY_MAX);
+}
+
 int ne_network_check(const struct ne_model *model, const struct ne_network *network,
                      struct ne_error *err) {
     if (network->pool4.addr.family == NE_NONE && network->pool6.addr.family == NE_NONE)

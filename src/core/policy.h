@@ -15,7 +15,7 @@ struct role_proxy {
 };
 
 struct role_proxies {
-    struct role_proxy *items; /* owned; of all networks */
+    struct role_proxy *items; /* owned; of all networks, in the order of their networks' ids */
     size_t count;
 };
 

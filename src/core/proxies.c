@@ -18,6 +18,12 @@ bool ne_is_role_proxy(const struct ne_network *network, const struct ne_endpoint
            strcmp(endpoint->network, network->id) == 0;
 }
 
+static int by_network(const void *a, const void *b) {
+    const struct role_proxy *one = a;
+    const struct role_proxy *other = b;
+    return strcmp(one->endpoint->network, other->endpoint->network);
+}
+
 int gather_proxies(const struct ne_model *model, struct role_proxies *proxies,
                    struct ne_error *err) {
     *proxies = (struct role_proxies){0};
@@ -31,6 +37,8 @@ int gather_proxies(const struct ne_model *model, struct role_proxies *proxies,
         proxies->items = room;
         proxies->items[proxies->count++].endpoint = endpoint;
     }
+    if (proxies->count > 0)
+        qsort(proxies->items, proxies->count, sizeof(*proxies->items), by_network);
     return 0;
 }
 
@@ -53,13 +61,28 @@ static int pass_member(struct ne_policy *policy, const struct ne_addr *to, uint1
     return 0;
 }
 
+/* first_of() - Where those of @network begin, or would. */
+static size_t first_of(const struct role_proxies *proxies, const struct ne_network *network) {
+    size_t low = 0;
+    size_t high = proxies->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (strcmp(proxies->items[middle].endpoint->network, network->id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static int pass_by_role(struct ne_policy *policy, const struct ne_network *network, uint16_t port,
                         const struct role_proxies *proxies, struct ne_error *err) {
-    for (size_t i = 0; i < proxies->count; i++) {
+    for (size_t i = first_of(proxies, network); i < proxies->count; i++) {
         const struct ne_endpoint *endpoint = proxies->items[i].endpoint;
-        if (ne_is_role_proxy(network, endpoint) &&
-            (pass_member(policy, &endpoint->addr4, port, err) < 0 ||
-             pass_member(policy, &endpoint->addr6, port, err) < 0))
+        if (!ne_is_role_proxy(network, endpoint))
+            break;
+        if (pass_member(policy, &endpoint->addr4, port, err) < 0 ||
+            pass_member(policy, &endpoint->addr6, port, err) < 0)
             return -1;
     }
     return 0;

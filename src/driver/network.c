@@ -11,18 +11,30 @@ static void name_bridge(struct ne_network *network) {
         ne_bridge_name(network->id, network->bridge);
 }
 
-/* same_network() - Whether @asked is @known: what it was made with, or what holds now. An engine
- * that asks again (a swarm's node does, after a crash of its engine) says the first also after an
- * operator has changed the policy, and the change stands. Anything else could be meant to be
- * stricter than what holds. */
-static bool same_network(const struct ne_network *known, const struct ne_network *asked) {
-    return ne_prefix_equal(&known->pool4, &asked->pool4) &&
-           ne_prefix_equal(&known->pool6, &asked->pool6) &&
-           ne_prefix_equal(&known->gateway4, &asked->gateway4) &&
-           ne_prefix_equal(&known->gateway6, &asked->gateway6) &&
-           known->internal == asked->internal &&
-           (ne_options_equal(&known->asked, &asked->asked) ||
-            ne_options_equal(&known->options, &asked->options));
+static bool same_place(const struct ne_network *a, const struct ne_network *b) {
+    return ne_prefix_equal(&a->pool4, &b->pool4) && ne_prefix_equal(&a->pool6, &b->pool6) &&
+           ne_prefix_equal(&a->gateway4, &b->gateway4) &&
+           ne_prefix_equal(&a->gateway6, &b->gateway6) && a->internal == b->internal;
+}
+
+/* is_there() - Whether @known is what @asked asks for: what holds now, or what it was made with.
+ *
+ * An engine that asks again (a swarm's node does, after a crash of its engine) says the latter also
+ * after an operator has changed the policy, and the change stands: that is told. Anything else
+ * could be meant to be stricter than what holds; so could what the operator's file says (@declared)
+ * where it is not what holds.
+ */
+static bool is_there(const struct ne_network *known, const struct ne_network *asked,
+                     bool declared) {
+    if (!same_place(known, asked))
+        return false;
+    if (ne_options_equal(&known->options, &asked->options))
+        return true;
+    if (declared || !ne_options_equal(&known->asked, &asked->asked))
+        return false;
+    ne_warn("network %.12s is asked for again as it was made: its policy, revision %lu, stands",
+            known->id, known->revision);
+    return true;
 }
 
 /* check_routes() - The host must not lose a way to somewhere else under the new pool. */
@@ -174,7 +186,8 @@ int ne_driver_create_network(struct ne_driver *driver, const struct ne_network *
     if (take_declared(driver, &record, err) < 0)
         return -1;
     const struct ne_network *known = ne_model_network(&driver->model, record.id);
-    if (known != NULL && same_network(known, &record))
+    const bool declared = ne_declaration_of(&driver->declared, &record) != NULL;
+    if (known != NULL && is_there(known, &record, declared))
         return 0;
     if (ne_network_check(&driver->model, &record, err) < 0 ||
         check_forwarder(driver, &record.options, err) < 0 ||

@@ -182,6 +182,9 @@ static int judge(struct ne_driver *driver, const struct subject *subject,
         ne_options_check(subject->network, options, err) < 0 ||
         check_mode(driver, subject, options, err) < 0)
         return -1;
+    if (subject->endpoint != NULL && subject->endpoint->joined &&
+        ne_role_check(&driver->model, subject->endpoint, options, err) < 0)
+        return -1;
     /* Where names were logged dnsmasq was there once: without it they fail, and other options can
      * change. */
     if (!ne_options_log_names(options_of(subject)) && check_forwarder(driver, options, err) < 0)

@@ -69,7 +69,8 @@ static int begin_join(struct ne_driver *driver, struct ne_turn *turn, struct ne_
     if (network == NULL)
         return ne_fail(err, NE_NOT_FOUND, "network %.12s is not known here", turn->network);
 
-    if (check_resolver(driver, network, endpoint->id, err) < 0)
+    if (check_resolver(driver, network, endpoint->id, err) < 0 ||
+        ne_role_check(&driver->model, endpoint, endpoint->options, err) < 0)
         return ne_context(err, "endpoint %.12s", turn->endpoint);
     turn->again = endpoint->joined;
     endpoint->quota_reached = endpoint->quota_reached && turn->again; /* else it counts anew */

@@ -30,6 +30,8 @@ from lab.daemon import (  # noqa: E402
     Member,
     endpoint_body,
     endpoint_id,
+    ids_body,
+    join_body,
     network_body,
     plug_outside,
 )
@@ -407,6 +409,10 @@ def test_by_role(tmp_path: Path) -> None:
     roles = {e["addr4"]: e["role"] for e in sandbox.daemon.get("/v1/endpoints")["endpoints"]}
     assert roles.pop("10.88.0.6") == "proxy" and set(roles.values()) == {"client"}
 
+    shown = sandbox.daemon.command("policy", "show", NETWORK[:12]).out
+    assert f"(container:{PORT})" in shown and f"10.88.0.6:{PORT}" in shown, shown
+    assert "role" in sandbox.daemon.command("policy", "show", f"{NETWORK[:12]}/{endpoint_id(6)[:12]}").out
+
     # An operator can give and take the role while it runs.
     sandbox.change({"role": None}, endpoint=6)
     sandbox.change({"role": "proxy"}, endpoint=5)
@@ -427,6 +433,26 @@ def test_a_role_is_one_containers(tmp_path: Path) -> None:
         assert words in str(daemon.try_call("CreateNetwork", network_body(**options)))
     daemon.call("CreateNetwork", network_body(proxy=f"container:{PORT}"))
     assert "accepted is proxy" in str(daemon.try_call("CreateEndpoint", endpoint_body(2, role="web")))
+    daemon.close()
+
+
+def test_so_many_have_a_role(tmp_path: Path) -> None:
+    """Each is a rule of every policy of the network: there are sixteen at most."""
+    daemon = Daemon(tmp_path).start()
+    daemon.call("CreateNetwork", network_body(proxy=f"container:{PORT}"))
+    for number in range(2, 20):
+        role = {} if number == 19 else {"role": "proxy"}
+        daemon.call("CreateEndpoint", endpoint_body(number, **role))
+    for number in range(2, 18):
+        daemon.call("Join", join_body(number))
+    assert "accepted are 16" in str(daemon.try_call("Join", join_body(18)))
+    daemon.call("Join", join_body(19))
+    path = f"/v1/endpoints/{endpoint_id(19)}/policy"
+    status, answer = daemon.ask("PATCH", path, b'{"role": "proxy"}', control=True)
+    assert status == 409 and "accepted are 16" in str(answer)
+    daemon.call("Leave", ids_body(2))
+    assert daemon.ask("PATCH", path, b'{"role": "proxy"}', control=True)[0] == 200
+    assert len(daemon.get(f"/v1/networks/{NETWORK}")["policy"]["proxy"]) == 16
     daemon.close()
 
 

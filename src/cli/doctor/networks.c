@@ -20,9 +20,23 @@ static void tell(json_t *findings, const char *what, const char *network, const 
             strcmp(what, "names") == 0 ? "the name server" : what, seen->text, proxy_advice(seen));
 }
 
-/* is_by_role() - Whether containers are to be the proxy whose address nobody has written. */
-static bool is_by_role(const json_t *network) {
-    return strstr(text_of(json_object_get(network, "options"), "proxy"), "container:") != NULL;
+/* lacks_role() - Whether containers with role=proxy are meant, and none has joined. */
+static bool lacks_role(const struct cli *cli, const json_t *network) {
+    struct ne_error err;
+    if (strstr(text_of(json_object_get(network, "options"), "proxy"), "container:") == NULL)
+        return false;
+    json_t *answer = client_get(cli->socket, "/v1/endpoints", &err);
+    bool lacks = true;
+    size_t i;
+    const json_t *endpoint;
+    json_array_foreach(json_object_get(answer, "endpoints"), i, endpoint) {
+        if (strcmp(text_of(endpoint, "network"), text_of(network, "id")) == 0 &&
+            json_is_true(json_object_get(endpoint, "joined")) &&
+            json_object_get(json_object_get(endpoint, "options"), "role") != NULL)
+            lacks = false;
+    }
+    json_decref(answer);
+    return lacks;
 }
 
 static void look_at_proxies(const struct cli *cli, json_t *findings, const json_t *network,
@@ -51,7 +65,7 @@ static void look_at_proxies(const struct cli *cli, json_t *findings, const json_
                 "(FORWARD), or this host has no way there",
                 id, trial->beyond.text);
     }
-    if (trial->proxy_count == 0 && is_by_role(network))
+    if (lacks_role(cli, network))
         finding(findings, LEVEL_LOOK, "proxy",
                 "docker run --network name=NETWORK,driver-opt=role=proxy",
                 "network %s: none of its containers is there with role=proxy", id);
