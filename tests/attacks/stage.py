@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,14 +70,19 @@ class Side:
     """A network with an attacker, one that has NET_ADMIN, and a neighbour."""
 
     def __init__(
-        self, lab: Lab, name: str, *options: str, scene: type[Scene] = Scene
+        self,
+        lab: Lab,
+        name: str,
+        *options: str,
+        scene: type[Scene] = Scene,
+        given: Sequence[str] = (),
     ) -> None:
         self.lab = lab
         self.scene = scene
         self.network = lab.engine.network(name, *options)
         start = lab.engine.start
-        self.plain = start("--network", name, image="attacker")
-        self.admin = start("--network", name, "--cap-add", "NET_ADMIN", image="attacker")
+        self.plain = start("--network", name, *given, image="attacker")
+        self.admin = start("--network", name, *given, "--cap-add", "NET_ADMIN", image="attacker")
         self.admin.exec("ip", "route", "add", "default", "via", self.network.gateway)
         self.same = start("--network", name, command=f"busybox httpd -f -p {PUBLISHED}")
 

@@ -48,7 +48,8 @@ def handing(lab: Lab, stage: Stage) -> Iterator[Handing]:
     lab.host.write_etc("resolv.conf", f"nameserver {UPSTREAM}\n")
     pools = ("--ipv6", "--subnet", "10.81.0.0/24", "--subnet", "fd81::/64")
     options = ("-o", "mode=transparent", "-o", f"proxy={HANDED}")
-    side = Side(lab, "handing", *pools, *options, scene=HandedScene)
+    given = lab.engine.asking(UPSTREAM)
+    side = Side(lab, "handing", *pools, *options, scene=HandedScene, given=given)
     wait_until(
         lambda: side.plain.probe(lookup("ready.example"))[0].end == "answered",
         "names to be answered",

@@ -45,7 +45,8 @@ def sandbox(
     pools = ("--ipv6", "--subnet", "10.66.0.0/24", "--subnet", "fd00:66::/64")
     network = create(*pools, "-o", "mode=transparent", "-o", f"proxy={PORT}")
     certificate = ("-v", f"{transparent.certificate}:/ca.pem:ro")
-    container = clean.engine.start("--network", network.name, *certificate)
+    names = clean.engine.asking(HOST_V4)
+    container = clean.engine.start("--network", network.name, *names, *certificate)
     wait_until(lambda: resolves(container), "names to be answered", timeout=20)
     return Scene(clean, network, container)
 

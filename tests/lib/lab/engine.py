@@ -95,6 +95,14 @@ class Docker:
         self("network", "create", "-d", driver, *options, name)
         return Network(self, name)
 
+    def asking(self, server: str) -> tuple[str, ...]:
+        """Options by which a container's resolver asks the host's name server `server`.
+
+        From 25.0.5 on it would do that from the host's side, and for a network without a gateway
+        not at all; one that the container is given it asks from the container's.
+        """
+        return ("--dns", server) if self.version() >= (25, 0, 5) else ()
+
     def start(
         self, *options: str, image: str = "tools", command: str | Sequence[str] = "sleep infinity"
     ) -> Container:
