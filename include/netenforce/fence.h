@@ -1,6 +1,6 @@
 /* fence.h - what the kernel should enforce, said without any firewall's words.
  *
- * The whole desired state is one value, made from the model by ne_fence_build(),
+ * The whole desired state is one value, made from the model by ne_model_fence(),
  * judged by ne_fence_verdict() and put in force by a firewall backend
  * (firewall.h). Nothing here knows of tables, chains or libiptc.
  *

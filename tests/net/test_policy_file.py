@@ -98,6 +98,12 @@ def test_read_at_the_start_and_for_networks_to_come(world: World) -> None:
     world.daemon.call("CreateNetwork", network_body(proxy="3128", **mtu))  # the engine's retry
     world.daemon.call("CreateNetwork", network_body(OTHER, "10.89.0", proxy="3128"))
     assert world.options(OTHER) == {"proxy": "3128"}
+    # Where something else holds than the file says, what is asked for could be the stricter one.
+    path = f"/v1/networks/{NETWORK}/policy"
+    body = b'{"allow": "10.88.0.1:9000/tcp"}'
+    assert world.daemon.ask("PATCH", path, body, control=True)[0] == 200
+    again = world.daemon.try_call("CreateNetwork", network_body(proxy="3128", **mtu))
+    assert "exists already" in str(again)
     world.write(**{"10.88.0.0/24": {"refuse": "reject"}})
     world.daemon.restart()
     assert world.options() == {"refuse": "reject", **mtu}
