@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lab import Lab, Network, Scene, tcp, udp
+from lab import Container, Lab, Network, Scene, tcp, udp
 from lab.outside import HOST_V4, OTHER, WEB
+from lab.packet import Packet
 from lab.process import wait_until
 from lab.servers import Responder
 
@@ -53,6 +54,13 @@ def page(lab: Lab, address: str, port: int = 80) -> str:
     return lab.host.run("curl", "-sS", "--noproxy", "*", "--max-time", "2", url, check=False).out
 
 
+def is_own(container: Container, packet: Packet) -> bool:
+    """Whether it is the container's address as its engine announces it (28 does, three times), and the
+    bridge sends it back to where it came from (it does without docker-proxy)."""
+    address = container.address
+    return (packet.src_mac, packet.src, packet.dst) == (container.mac, address, address)
+
+
 def check_refused(lab: Lab, scene: Scene) -> None:
     """The proxy is reached and nothing else, by no published port either."""
     published = lab.engine.start("-p", f"{PUBLISHED}:80", command=SERVE)
@@ -61,7 +69,9 @@ def check_refused(lab: Lab, scene: Scene) -> None:
     gateway = scene.network.gateway
     ways = [tcp(host, port) for host in (gateway, HOST_V4, DOCKER0) for port in (PUBLISHED, 9000)]
     ways += [tcp(published.address, 80), udp(gateway, 9000), tcp(WEB, 80), udp(OTHER, 53)]
-    scene.attempt(*ways, neighbours=[published]).assert_refused()
+    verdict = scene.attempt(*ways, neighbours=[published])
+    verdict.neighbours = [each for each in verdict.neighbours if not is_own(published, each)]
+    verdict.assert_refused()
     scene.assert_proxy_works()
     listeners.close()
 
