@@ -40,7 +40,7 @@ def test_by_the_readme(root: BareRoot) -> None:
     root.install("git", "make")
     root.clone(REPOSITORY, "root/netenforce")
     shown = root.run("sh", "-c", "cd /root/netenforce && make demo")
-    assert shown.rstrip().endswith("All of it holds.")
+    assert "All of it holds." in shown.splitlines()  # make may say where it has been
 
 
 class Machine:
