@@ -4,10 +4,7 @@
 PLUGIN := netenforce/driver:latest
 
 .PHONY: plugin plugin-install plugin-remove sbom
-plugin: $(B)/plugin/config.json
-
-$(B)/plugin/config.json: $(B)/netenforced $(B)/instead/libsystemd.so.0 config.json plugin/pack \
-		$(wildcard /usr/sbin/dnsmasq)
+plugin: $(B)/netenforced $(B)/instead/libsystemd.so.0
 	$(call say,PACK,$(B)/plugin)
 	$(Q)plugin/pack $(B)/netenforced config.json $(B)/plugin $(CURDIR)/$(B)/instead
 

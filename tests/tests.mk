@@ -63,7 +63,7 @@ newcomer: deps
 arm64: deps
 	$(Q)$(PYTEST) tests/arm64
 
-# Both suites on every engine and each backend, the upgrade from each engine to the next, and the matrix at the end: three hours. See
+# Both suites on every engine and each backend, the upgrade from each engine to the next, and the matrix at the end: about three hours. See
 # tests/matrix.py for MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less, and MATRIX_JOBS.
 .PHONY: check-engines
 check-engines: plugin all build/tests/attacker

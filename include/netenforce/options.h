@@ -21,6 +21,9 @@
 #define NE_MTU_MIN    68 /* RFC 791; with IPv6 1280 (RFC 8200), checked with the network */
 #define NE_MTU_MAX    65535
 
+/* What stands for an address where the members with role=proxy are meant: "container:8080". */
+#define NE_PROXY_BY_ROLE "container"
+
 struct ne_proxy {
     struct ne_addr addr; /* NE_NONE: the bridge's own address, unless @by_role */
     uint16_t port;

@@ -54,7 +54,8 @@ static void print_options(const json_t *object, const char *otherwise) {
         const json_t *given = json_object_get(own, key);
         char by_role[NE_OPTION_TEXT + 5] = "";
         if (strcmp(key, "proxy") == 0 && given != NULL &&
-            strstr(json_string_value(given), "container:") != NULL) /* whose addresses these are */
+            strstr(json_string_value(given), NE_PROXY_BY_ROLE ":") !=
+                NULL) /* whose addresses these are */
             (void)snprintf(by_role, sizeof(by_role), "  (%s)", json_string_value(given));
         if (json_is_string(value) || json_is_array(value))
             print_option(key, value, given != NULL ? by_role : otherwise);

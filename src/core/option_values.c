@@ -48,9 +48,6 @@ static int next_item(const char **rest, char *item, size_t size) {
     return 1;
 }
 
-/* What stands for an address: the containers of the network that have this role. */
-#define BY_ROLE "container"
-
 /* parse_one_proxy() - PORT, A.B.C.D:PORT, [V6]:PORT or container:PORT. */
 static bool parse_one_proxy(char *item, struct ne_proxy *proxy) {
     struct ne_proxy parsed = {0};
@@ -68,7 +65,7 @@ static bool parse_one_proxy(char *item, struct ne_proxy *proxy) {
         char *colon = strchr(item, ':');
         if (colon != NULL) {
             *colon = '\0';
-            parsed.by_role = strcasecmp(item, BY_ROLE) == 0;
+            parsed.by_role = strcasecmp(item, NE_PROXY_BY_ROLE) == 0;
             if (!parsed.by_role &&
                 (!ne_addr_parse(item, &parsed.addr) || parsed.addr.family != NE_V4))
                 return false;
@@ -120,7 +117,7 @@ const char *ne_proxy_format(const struct ne_proxy *proxy, char out[static NE_PRO
     char addr[NE_ADDR_TEXT];
     ne_addr_format(&proxy->addr, addr);
     if (proxy->by_role)
-        (void)snprintf(out, NE_PROXY_TEXT, BY_ROLE ":%u", proxy->port);
+        (void)snprintf(out, NE_PROXY_TEXT, NE_PROXY_BY_ROLE ":%u", proxy->port);
     else if (proxy->addr.family == NE_NONE)
         (void)snprintf(out, NE_PROXY_TEXT, "%u", proxy->port);
     else if (proxy->addr.family == NE_V4)

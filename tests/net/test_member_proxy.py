@@ -423,6 +423,45 @@ def test_by_role(tmp_path: Path) -> None:
     sandbox.close()
 
 
+@pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
+def test_what_a_proxy_by_role_leaves(tmp_path: Path, six: bool) -> None:
+    """Who has its address next, and its MAC address if it can, has nothing of its streams: neither
+    what clients still send there, nor a way back to them, whatever tracking remembers."""
+    port = PORT + 1  # of a stream that is open as the proxy goes
+    sandbox = Sandbox(tmp_path, proxy=f"container:{port}")
+    proxy, client = sandbox.member(5, role="proxy"), sandbox.member(3)
+    sandbox.host.run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=1")
+    with serving(proxy, six) as server, contextlib.closing(Stream(client, server)) as stream:
+        assert stream.flows()
+        sport = stream.port
+    mac = proxy.mac
+    sandbox.leave(5)
+    heir = sandbox.member(5)
+    here, there = address_of(heir, six), address_of(client, six)
+    kind = IPV6 if six else 0x0800
+    with Capture(client.netns) as at_client, Capture(heir.netns) as at_heir:
+        with (
+            heir.netns.socket(socket.AF_PACKET, socket.SOCK_RAW) as back,
+            client.netns.socket(socket.AF_PACKET, socket.SOCK_RAW) as forth,
+        ):
+            back.bind(("eth0", 0))
+            forth.bind(("eth0", 0))
+            bridge = sandbox.bridge_mac()
+            for flags in (SYN, SYN_ACK, ACK, RST, FIN):
+                reply = ip(here, there, TCP, tcp_segment(here, there, port, sport, flags))
+                for source in (heir.mac, mac):
+                    for to in (bridge, client.mac):
+                        back.send(ether(source, to, reply, kind))
+                request = ip(there, here, TCP, tcp_segment(there, here, sport, port, flags))
+                for to in (bridge, heir.mac):
+                    forth.send(ether(client.mac, to, request, kind))
+        # What the host answers is a reset in the other's name, without data, or ICMP in its own.
+        for capture, sender in ((at_client, here), (at_heir, there)):
+            arrived = capture.packets(lambda p, sender=sender: p.src == sender and b"data" in p.data)
+            assert not arrived, arrived[:3]
+    sandbox.close()
+
+
 def test_a_role_is_one_containers(tmp_path: Path) -> None:
     """What makes no sense is refused, with what would."""
     daemon = Daemon(tmp_path).start()

@@ -3,6 +3,7 @@
 #include "../client.h"
 #include "findings.h"
 
+#include <netenforce/options.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +24,10 @@ static void tell(json_t *findings, const char *what, const char *network, const 
 /* lacks_role() - Whether containers with role=proxy are meant, and none has joined. */
 static bool lacks_role(const struct cli *cli, const json_t *network) {
     struct ne_error err;
-    if (strstr(text_of(json_object_get(network, "options"), "proxy"), "container:") == NULL)
+    if (strstr(text_of(json_object_get(network, "options"), "proxy"), NE_PROXY_BY_ROLE ":") == NULL)
         return false;
     json_t *answer = client_get(cli->socket, "/v1/endpoints", &err);
-    bool lacks = true;
+    bool lacks = answer != NULL; /* else nobody knows */
     size_t i;
     const json_t *endpoint;
     json_array_foreach(json_object_get(answer, "endpoints"), i, endpoint) {
