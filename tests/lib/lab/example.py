@@ -83,13 +83,19 @@ class Example:
         where = (address, port)
 
         def is_there() -> bool:
+            last = self._services[-1]
+            if not last.running():
+                raise RuntimeError(f"it has ended: {last.tail()}")
             if not self.certificate.exists():
                 return False
             with self._lab.host.netns.call(lambda: socket.create_connection(where, 5)) as sock:
                 sock.shutdown(socket.SHUT_WR)
                 return sock.recv(1) == b""
 
-        wait_until(is_there, f"a mitmproxy at {address}:{port}", timeout=90)
+        try:
+            wait_until(is_there, f"a mitmproxy at {address}:{port}", timeout=90)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {self._services[-1].tail()}") from None
 
     def click(self, button: str, url: str) -> None:
         """In mitmweb's page, wait for the request of a URL, and click it and the button."""

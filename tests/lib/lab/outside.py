@@ -59,6 +59,9 @@ class Outside:
             ipv4__conf__default__rp_filter=0,
             ipv6__conf__default__accept_dad=0,
             ipv4__icmp_ratelimit=0,
+            # What a test lets through on purpose may be a SYN that nobody finishes: its answer would
+            # be repeated for a minute, and once the network is gone the host sends it back here.
+            ipv4__tcp_synack_retries=0,
         )
         self.authority = Authority(folder / "authority")
         names = (WEB, OTHER, FAR, WEB_V6, WEB_NAME, *PUBLIC_NAMES)
