@@ -77,8 +77,9 @@ class Example:
     def wait_for_proxy(self, address: str, port: int) -> None:
         """Wait until a mitmproxy has its certificate and accepts there.
 
-        The one connection is ended by both: what a busy proxy is slow to close would arrive later,
-        in the midst of what a test looks at.
+        It closes the one connection itself, after a request that is none, for which it connects
+        nowhere: what it is slow to close would arrive later, in the midst of what a test looks at.
+        The end of a stream without a request is no way: mitmproxy 8 may then wait for ours.
         """
         where = (address, port)
 
@@ -89,8 +90,10 @@ class Example:
             if not self.certificate.exists():
                 return False
             with self._lab.host.netns.call(lambda: socket.create_connection(where, 5)) as sock:
-                sock.shutdown(socket.SHUT_WR)
-                return sock.recv(1) == b""
+                sock.sendall(b"GET nowhere HTTP/1.1\r\n\r\n")
+                while sock.recv(4096):
+                    pass
+                return True
 
         try:
             wait_until(is_there, f"a mitmproxy at {address}:{port}", timeout=90)
