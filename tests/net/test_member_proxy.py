@@ -33,69 +33,43 @@ from lab.daemon import (  # noqa: E402
     ids_body,
     join_body,
     network_body,
-    plug_outside,
 )
 from lab.frames import ether, ip, tcp_segment, udp_frame  # noqa: E402
 from lab.listener import Listener  # noqa: E402
 from lab.packet import IPV6, TCP, Packet  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture, Delivered  # noqa: E402
+from lab.site import Site  # noqa: E402
 
-BRIDGE, GATEWAY, GATEWAY6 = "ne-a1a1a1a1a1a1", "10.88.0.1", "fd00:88::1"
+GATEWAY, GATEWAY6 = "10.88.0.1", "fd00:88::1"
 OUTSIDE = "192.0.2.2"
 PORT, OTHER = 8080, 80
 PROXIES = f"10.88.0.2:{PORT},[fd00:88::2]:{PORT}"
 
 
-class Sandbox:
+class Sandbox(Site):
     """A host that forwards, a daemon, a network of both families, its containers."""
 
     def __init__(self, folder: Path, proxy: str = PROXIES, **options: str) -> None:
-        self.daemon = Daemon(folder).start()
-        self.host = self.daemon.netns
-        self.outside = plug_outside(self.host)
+        super().__init__(folder)
+        self.outside = self.plug_outside()
         self.host.sysctl(ipv6__conf__all__forwarding=1)
         self.daemon.call("CreateNetwork", network_body(ipv6=True, proxy=proxy, **options))
-        self.members: dict[int, Member] = {}
-        self.listeners: dict[tuple[int, int], Listener] = {}
-        for port in (22, PORT):
-            self.listeners[0, port] = Listener(self.host, port)
+        self.at = {0: self.listen(self.host, 22, PORT)}  # who listens, by the container's number
 
-    def member(self, number: int, **options: str) -> Member:
+    def member(self, number: int = 2, **options: str) -> Member:
         """A container that listens on both ports."""
-        made = Member(self.daemon, number, ipv6=True, **options)
-        self.members[number] = made
-        for port in (PORT, OTHER):
-            self.listeners[number, port] = Listener(made.netns, port)
+        made = super().member(number, **options)
+        self.at[number] = self.listen(made.netns, PORT, OTHER)
         return made
 
     def leave(self, number: int) -> None:
         """Its end."""
-        for port in (PORT, OTHER):
-            self.listeners.pop((number, port)).close()
+        for listener in self.at.pop(number).values():
+            self.listeners.remove(listener)
+            listener.close()
         self.members.pop(number).leave()
         self.daemon.links()  # waits for the port to be gone: the next one has its name
-
-    def change(self, body: object, endpoint: int = 0) -> None:
-        """PATCH of the network's policy, or of an endpoint's."""
-        owner = f"endpoints/{endpoint_id(endpoint)}" if endpoint else f"networks/{NETWORK}"
-        text = json.dumps(body).encode()
-        status, answer = self.daemon.ask("PATCH", f"/v1/{owner}/policy", text, control=True)
-        assert status == 200, answer
-
-    def bridge_mac(self) -> str:
-        """The bridge's own."""
-        [shown] = json.loads(self.host.run("ip", "-j", "link", "show", BRIDGE).out)
-        return str(shown["address"])
-
-    def close(self) -> None:
-        """Remove it all."""
-        for listener in self.listeners.values():
-            listener.close()
-        for member in self.members.values():
-            member.netns.close()
-        self.outside.close()
-        self.daemon.close()
 
 
 @pytest.fixture
@@ -129,9 +103,8 @@ def assert_closed_but_for_the_proxy(sandbox: Sandbox, proxy: Member, clients: li
     for member in (proxy, *clients):
         for to in (GATEWAY, GATEWAY6):
             assert {member.connect(to, port) for port in (22, PORT)} == {"refused"}
-    assert not sandbox.listeners[0, 22].came and not sandbox.listeners[0, PORT].came
-    for (number, port), listener in sandbox.listeners.items():
-        assert not listener.came or (number, port) == (proxy.number, PORT)
+    wanted = sandbox.at[proxy.number][PORT]
+    assert not any(listener.came for listener in sandbox.listeners if listener is not wanted)
 
 
 @pytest.mark.parametrize("bridge_nf", ["0", "1"])
@@ -142,7 +115,7 @@ def test_the_proxy_and_nothing_else(sandbox: Sandbox, bridge_nf: str) -> None:
     proxy, *clients = sandbox.members.values()
     assert_closed_but_for_the_proxy(sandbox, proxy, clients)
     wanted = {address_of(client, six) for client in clients for six in (False, True)}
-    wait_until(lambda: set(sandbox.listeners[2, PORT].came) == wanted, "all to be seen")
+    wait_until(lambda: set(sandbox.at[2][PORT].came) == wanted, "all to be seen")
     status = sandbox.daemon.get("/v1/status")
     assert status["enforcement"]["in_place"], status
     # The daemon's next life finds all as it is to be.

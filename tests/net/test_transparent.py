@@ -31,7 +31,6 @@ from lab.daemon import (  # noqa: E402
     endpoint_body,
     endpoint_id,
     network_body,
-    plug_outside,
 )
 from lab.frames import syn_frame, udp_frame  # noqa: E402
 from lab.handed import Handed, Taken  # noqa: E402
@@ -40,22 +39,20 @@ from lab.names import NameServer, ask  # noqa: E402
 from lab.packet import TCP, UDP, Packet  # noqa: E402
 from lab.process import wait_until  # noqa: E402
 from lab.receiver import Capture, Delivered  # noqa: E402
+from lab.site import Site  # noqa: E402
 
-BRIDGE, GATEWAY, GATEWAY6 = "ne-a1a1a1a1a1a1", "10.88.0.1", "fd00:88::1"
+GATEWAY, GATEWAY6 = "10.88.0.1", "fd00:88::1"
 HOST, OUTSIDE = "192.0.2.1", "192.0.2.2"
 FAR, FAR6 = "203.0.113.7", "2001:db8:9::7"  # outside, too
 MEMBER, MEMBER6 = "10.88.0.2", "fd00:88::2"
 
 
-class World:
+class World(Site):
     """A host with a daemon, a machine outside that serves names, a network of both families."""
 
     def __init__(self, folder: Path, env: dict[str, str] | None = None, **options: str) -> None:
-        self.daemon = Daemon(folder, **(env or {}))
-        (self.daemon.root / "etc/resolv.conf").write_text(f"nameserver {OUTSIDE}\n")
-        self.daemon.start()
-        self.host = self.daemon.netns
-        self.outside = plug_outside(self.host)
+        super().__init__(folder, env, names=OUTSIDE)
+        self.outside = self.plug_outside()
         self.host.ip("addr add 2001:db8:9::1/64 dev out nodad", f"route add default via {OUTSIDE}")
         self.host.sysctl(ipv6__conf__all__forwarding=1)
         self.outside.ip(
@@ -65,28 +62,10 @@ class World:
             "route add fd00:88::/64 via 2001:db8:9::1",
         )
         self.names = NameServer(self.outside)
-        self.web = Listener(self.outside, 443)
+        self.web = self.listen(self.outside, 443)[443]
         self.daemon.call("CreateNetwork", network_body(ipv6=True, log="100000/s", **options))
         self.proxy = Handed(self.host, 8080)
         self.other = Handed(self.host, 8081)
-        self.members: list[Member] = []
-
-    def member(self, number: int = 2, **options: str) -> Member:
-        """A container."""
-        made = Member(self.daemon, number, ipv6=True, **options)
-        self.members.append(made)
-        return made
-
-    def patch(self, body: object, endpoint: int = 0) -> tuple[int, Any]:
-        """PATCH of the network's policy, or of an endpoint's."""
-        owner = f"endpoints/{endpoint_id(endpoint)}" if endpoint else f"networks/{NETWORK}"
-        text = json.dumps(body).encode()
-        return self.daemon.ask("PATCH", f"/v1/{owner}/policy", text, control=True)
-
-    def change(self, endpoint: int = 0, **options: str) -> None:
-        """Set options, which has to succeed."""
-        status, answer = self.patch(options, endpoint)
-        assert status == 200, answer
 
     def explain(self, to: str, endpoint: int = 2) -> dict[str, Any]:
         """What the model says."""
@@ -103,10 +82,6 @@ class World:
         endpoints = self.daemon.get("/v1/endpoints")["endpoints"]
         [use] = [each["use"] for each in endpoints if each["id"] == endpoint_id(number)]
         return dict(use)
-
-    def bridge_mac(self) -> str:
-        [shown] = json.loads(self.host.run("ip", "-j", "link", "show", BRIDGE).out)
-        return str(shown["address"])
 
     def translations(self) -> list[str]:
         """Lines about what is led elsewhere, whoever's they are."""
@@ -136,12 +111,10 @@ class World:
             )
 
     def close(self) -> None:
-        for served in (self.proxy, self.other, self.web, self.names):
+        """And who was handed to, and who was asked."""
+        for served in (self.proxy, self.other, self.names):
             served.close()
-        for member in self.members:
-            member.netns.close()
-        self.daemon.close()
-        self.outside.close()
+        super().close()
 
 
 @pytest.fixture
@@ -269,14 +242,14 @@ def test_without_names(world: World) -> None:
     answered(other, FAR)
     assert ask(one.netns, FAR, "off.example") == "closed"
     assert one.connect(FAR, 443) == "open"
-    world.change(dns="off")
+    world.change({"dns": "off"})
     assert ask(other.netns, FAR, "off.example") == "closed"
     assert "off.example" not in world.names.names
 
 
 def test_deny_and_allow_win(world: World) -> None:
     member = world.member()
-    world.change(deny=f"{FAR}:443/tcp", allow=f"{OUTSIDE}:443/tcp,{OUTSIDE}:53/udp")
+    world.change({"deny": f"{FAR}:443/tcp", "allow": f"{OUTSIDE}:443/tcp,{OUTSIDE}:53/udp"})
     assert member.connect(FAR, 443) == "refused" and member.connect(FAR, 80) == "open"
     assert world.proxy.took() == [Taken(MEMBER, FAR, 80)]
     assert member.connect(OUTSIDE, 443) == "open"
@@ -295,7 +268,7 @@ def test_each_has_its_own_port(world: World) -> None:
     stream = Stream(other, FAR, 80)
     mine = Stream(one, FAR, 80)
     assert stream.lives() and mine.lives()
-    world.change(3, proxy="8080")
+    world.change({"proxy": "8080"}, endpoint=3)
     assert stream.end() != "open" and mine.lives()
     world.proxy.took()
     assert other.connect(FAR, 443) == "open"
@@ -323,7 +296,7 @@ def test_one_endpoint_alone(tmp_path: Path) -> None:
     raw.close()
     assert not world.proxy.taken and "no.example" not in world.names.names
     one.leave()
-    world.members.remove(one)
+    del world.members[one.number]
     assert not world.translations()
     world.close()
 
@@ -332,21 +305,21 @@ def test_a_change_holds_for_streams(world: World) -> None:
     member = world.member()
     stream = Stream(member, FAR, 443)
     assert stream.lives()
-    world.change(mode="enforce")
+    world.change({"mode": "enforce"})
     received = world.proxy.received
     assert stream.end() == "reset" and member.connect(FAR, 443) == "refused"
     assert world.proxy.received == received
     assert not world.translations()
     wait_until(lambda: world.events(), "an event")
-    world.change(mode="transparent")
+    world.change({"mode": "transparent"})
     stream = Stream(member, FAR, 443)
     assert stream.lives()
-    world.change(proxy="8081")
+    world.change({"proxy": "8081"})
     received = world.proxy.received
     assert stream.end() != "open" and world.proxy.received == received
     stream = Stream(member, FAR, 443)
     assert stream.lives() and world.other.took() == [Taken(MEMBER, FAR, 443)]
-    world.change(deny=f"{FAR}:443/tcp")
+    world.change({"deny": f"{FAR}:443/tcp"})
     assert stream.end() == "reset"
 
 
@@ -357,7 +330,7 @@ def test_what_an_audit_let_out_comes_back_in(tmp_path: Path) -> None:
     echo = Handed(world.outside, 80)
     stream = Stream(member, OUTSIDE, 80)
     assert stream.lives() and world.proxy.received == 0
-    world.change(mode="transparent")
+    world.change({"mode": "transparent"})
     received = echo.received
     assert stream.end() == "reset" and echo.received == received
     wait_until(
@@ -482,7 +455,7 @@ def test_what_is_counted_and_limited(world: World) -> None:
     assert before["passed_packets"] >= 6 and before["refused_packets"] == 0
     assert member.connect(FAR, 443) == "refused"
     assert world.use()["refused_packets"] == 1 and len(world.proxy.took(2)) == 2
-    world.change(2, conn_rate="none", quota="100KiB")
+    world.change({"conn_rate": "none", "quota": "100KiB"}, endpoint=2)
     sock = member.netns.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.settimeout(2)
     sock.connect((FAR, 443))

@@ -19,8 +19,11 @@ class Site:
     ipv6 = True  # whether containers have addresses of both families
     open_port = 0  # on which each container listens, if any
 
-    def __init__(self, folder: Path) -> None:
-        self.daemon = Daemon(folder).start()
+    def __init__(self, folder: Path, env: dict[str, str] | None = None, names: str = "") -> None:
+        self.daemon = Daemon(folder, **(env or {}))
+        if names:  # the server that the host asks
+            (self.daemon.root / "etc/resolv.conf").write_text(f"nameserver {names}\n")
+        self.daemon.start()
         self.host = self.daemon.netns
         self.members: dict[int, Member] = {}
         self.listeners: list[Listener] = []
