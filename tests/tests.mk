@@ -89,6 +89,13 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory all plugin
 	$(Q)BUILD=$(CURDIR)/$(B) tests/demo/demo
 
+# The library's clock is the test's.
+$(B)/tests/test_http: $(B)/obj/tests/unit/test_http.o $(call obj,$(BASE) $(HTTP))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=clock_gettime -o $@ $^ -Wl,-Bstatic -lmicrohttpd -Wl,-Bdynamic \
+		-ljansson -lcmocka
+
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(call obj,$(PURE))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

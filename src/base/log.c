@@ -2,6 +2,7 @@
 #include <netenforce/log.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static const char *const level_names[] = {
 };
 
 static enum ne_log_level most_verbose = NE_LOG_INFO;
+static unsigned long lost; /* lines since the last one that was written */
 
 bool ne_log_parse_level(const char *name, enum ne_log_level *level) {
     for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
@@ -29,6 +31,23 @@ bool ne_log_parse_level(const char *name, enum ne_log_level *level) {
 
 void ne_log_set_level(enum ne_log_level level) {
     most_verbose = level;
+}
+
+/* A pipe that has room for PIPE_BUF bytes (4096) is what poll() calls writable. */
+bool ne_log_line(const char *line, size_t size) {
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0 &&
+           write(STDERR_FILENO, line, size) == (ssize_t)size;
+}
+
+/* confess() - Say how many lines nobody could read, before the next that is. */
+static void confess(void) {
+    char line[96];
+    int n = snprintf(line, sizeof(line),
+                     "%-5s %lu lines before this one are lost: nobody read standard error\n",
+                     level_names[NE_LOG_WARN], lost);
+    if (n > 0 && ne_log_line(line, (size_t)n))
+        lost = 0;
 }
 
 void ne_log(enum ne_log_level level, const char *fmt, ...) {
@@ -54,9 +73,9 @@ void ne_log(enum ne_log_level level, const char *fmt, ...) {
             line[i] = '?';
     }
     line[used++] = '\n';
-    /* One write a line: lines of one process never mix. A full or closed
-     * standard error must not stop the daemon. */
-    ssize_t written = write(STDERR_FILENO, line, used);
-    (void)written;
+    if (lost > 0)
+        confess();
+    if (!ne_log_line(line, used))
+        lost++;
     errno = saved;
 }

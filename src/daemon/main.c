@@ -489,6 +489,7 @@ static int live(struct daemon *daemon, struct ne_error *err) {
 
 /* Sockets' files go, so that the engine says at once that the driver is away. */
 static void end(struct daemon *daemon) {
+    ne_events_on_news(NULL, NULL); /* the last calls may have some, when nobody can be told */
     for (unsigned i = 0; i < daemon->server_count; i++)
         ne_http_close(daemon->servers[i]);
     if (daemon->server_count > 0)

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 128
+#define BACKLOG SOMAXCONN /* a client that finds it full gets EAGAIN, not patience (unix(7)) */
 
 /* make_folder() - The folder that @path lies in; only its last part is made. */
 static int make_folder(const char *path) {

@@ -1,10 +1,10 @@
 /* hub.c - each event to everywhere: see event.h. */
 #include "internal.h"
 
-#include <poll.h>
+#include <netenforce/log.h>
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct hub hub;
 static uint64_t dropped[NE_PLACES];
@@ -71,15 +71,6 @@ const char *ne_event_place_name(enum ne_event_place place) {
     return names[place];
 }
 
-/* say() - One write a line: lines never mix. A pipe that has room for PIPE_BUF bytes (4096) is what
- * poll() calls writable, so that this never waits for whoever should read it.
- */
-static bool say(const char *line, size_t size) {
-    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0 &&
-           write(STDERR_FILENO, line, size) == (ssize_t)size;
-}
-
 void ne_event_emit(const struct ne_event *event) {
     if (note_emit != NULL)
         note_emit(emit_context, event);
@@ -89,7 +80,7 @@ void ne_event_emit(const struct ne_event *event) {
         dropped[NE_PLACE_MEMORY]++;
         return;
     }
-    if (!say(entry.line, entry.size))
+    if (!ne_log_line(entry.line, entry.size))
         dropped[NE_PLACE_STDERR]++;
     bool written = event_file_write(&hub.file, entry.line, entry.size);
     if (!written)

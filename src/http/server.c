@@ -1,4 +1,5 @@
 /* server.c - HTTP by libmicrohttpd: see http.h. */
+#include "peers.h"
 #include "stream.h"
 
 #include <netenforce/log.h>
@@ -10,6 +11,7 @@
 
 #define CONNECTION_MEMORY (16u * 1024u) /* for a request's line and headers */
 #define RUNS              16 /* before others have their turn: pieces of a stream, rounds of calls */
+#define AWAY              1  /* seconds: a good deal less than NE_HTTP_IDLE */
 
 struct ne_http_server {
     struct MHD_Daemon *daemon;
@@ -17,6 +19,8 @@ struct ne_http_server {
     struct ne_http_service service;
     const char *error_key;
     struct streams streams;
+    struct peers peers;
+    struct timespec ran; /* when the library had its last turn */
     unsigned waiting; /* requests whose answer was put off */
     bool woken;       /* ne_http_run() is due: the library says nothing of resumed connections */
 };
@@ -144,7 +148,7 @@ static enum MHD_Result on_whole(struct ne_http_server *server, struct ne_http_ca
     }
     request->body = call->body;
     request->size = call->size;
-    request->call = server->service.settle == NULL ? NULL : call;
+    request->call = server->service.settle == NULL || server->streams.ending ? NULL : call;
     server->service.handle(server->service.context, request, &response);
     if (!response.later)
         return settled(call, request, &response);
@@ -228,7 +232,8 @@ struct ne_http_server *ne_http_open(int listener, const struct ne_http_service *
         server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener,
         MHD_OPTION_CONNECTION_LIMIT, NE_HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         NE_HTTP_IDLE, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, peers_note,
+        &server->peers, MHD_OPTION_END);
     if (server->daemon == NULL) {
         (void)close(listener);
         free(server);
@@ -257,6 +262,14 @@ static unsigned connections_of(const struct ne_http_server *server) {
         ->num_connections;
 }
 
+/* run() - The library's turn. */
+static void run(struct ne_http_server *server) {
+    if (seconds_since(server->ran) > AWAY)
+        peers_excuse(&server->peers);
+    (void)clock_gettime(CLOCK_MONOTONIC, &server->ran);
+    (void)MHD_run(server->daemon);
+}
+
 static void settle(struct ne_http_server *server) {
     if (server->waiting > 0)
         server->service.settle(server->service.context);
@@ -274,7 +287,7 @@ void ne_http_run(struct ne_http_server *server) {
         settle(server);
         server->connections = connections_of(server);
         server->streams.moved = false;
-        (void)MHD_run(server->daemon);
+        run(server);
     } while (connections_of(server) < server->connections ||
              ((server->streams.moved || server->waiting > 0) && ++runs < RUNS));
     server->woken = server->woken || server->waiting > 0;
@@ -288,11 +301,12 @@ void ne_http_wake(struct ne_http_server *server) {
 void ne_http_close(struct ne_http_server *server) {
     if (server == NULL)
         return;
-    /* The library must not be stopped while a connection is suspended. */
-    settle(server);
+    /* The library must not be stopped while a connection is suspended. What comes from now on is
+     * not put off. */
     server->streams.ending = true;
+    settle(server);
     streams_resume(&server->streams, true);
-    (void)MHD_run(server->daemon);
+    run(server);
     MHD_stop_daemon(server->daemon);
     free(server);
 }

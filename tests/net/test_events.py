@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import select
 import sys
 from pathlib import Path
 from urllib.parse import urlencode
@@ -166,3 +169,27 @@ def test_requests_make_no_labels_of_their_own(daemon: Daemon) -> None:
     daemon.ask("DELETE", "/v1/networks", control=True)
     found = metrics(daemon.control)
     assert found['netenforce_request_duration_seconds_count{method="other"}'] == 2
+
+
+def test_nobody_reads_standard_error(tmp_path: Path) -> None:
+    """What is said is lost, not the daemon; and how much was lost is said once it is read again."""
+    fifo = tmp_path / "daemon.log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDWR)
+    daemon = Daemon(tmp_path).start()
+    try:
+        for _ in range(2000):  # 64 KiB and more: each is complained of
+            status, _answer = daemon.try_call("CreateNetwork", {})
+            assert status == 400
+        said = b"".join(iter(lambda: os.read(reader, 1 << 16) if waiting(reader) else b"", b""))
+        assert said.endswith(b"\n")
+        daemon.try_call("CreateNetwork", {})
+        assert re.search(rb"(?m)^warn +[0-9]+ lines before this one are lost", os.read(reader, 4096))
+    finally:
+        daemon.close()
+        os.close(reader)
+
+
+def waiting(reader: int) -> bool:
+    """Whether there is something to be read."""
+    return bool(select.select([reader], [], [], 0)[0])
