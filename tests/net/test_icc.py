@@ -326,8 +326,14 @@ def test_unused_addresses_fill_no_table(street: Street) -> None:
     assert one.connect("10.88.0.99", PORT) == "refused"
 
 
-def test_a_change_holds_at_once(street: Street) -> None:
-    """Both ways, of the network and of one: also for a stream that is under way."""
+WIDER = {"alone": {}, "audit": {"mode": "audit"}, "allow": {"allow": WIDE}}
+
+
+@pytest.mark.parametrize("wider", WIDER.values(), ids=WIDER.keys())
+def test_a_change_holds_at_once(street: Street, wider: dict[str, str]) -> None:
+    """Both ways, of the network and of one: also for a stream that is under way, and where much
+    beyond the host may be reached, whose replies come into the bridge."""
+    street.change(wider)
     two, three = street.members[2], street.members[3]
     for body, endpoint in (({"icc": "false"}, 0), ({"icc": "false"}, 3), ({"icc": "false"}, 2)):
         server = three.netns.socket(socket.AF_INET, socket.SOCK_STREAM)

