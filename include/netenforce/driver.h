@@ -36,12 +36,16 @@ struct ne_driver {
     size_t retired;                /* ports that ne_driver_reap() deletes, as far as is known */
     bool unsettled;                /* something could not be undone or removed: repair later */
     char complaint[NE_ERROR_TEXT]; /* the first failure of the last repair; empty: it had none */
-    size_t next_link;              /* of ne_driver_check_links() */
-    unsigned long repairs;         /* differences that ne_driver_repair() mended so far */
-    ne_resolver_looker look;       /* at the host's resolver; NULL: it is no matter */
-    const char *host_root;         /* for @look; borrowed */
-    const char *forwarder; /* dnsmasq's path, for dns=log; NULL: there is none here; borrowed */
-    bool leak_allowed;     /* a resolver that leaks is warned of, not refused */
+    bool surveyed;                 /* what an earlier daemon left is gone, or among the strays */
+    char (
+        *strays)[NE_IFNAME_SIZE]; /* links of ours that belong to nobody and could not be removed */
+    size_t stray_count;
+    size_t next_link;        /* of ne_driver_check_links() */
+    unsigned long repairs;   /* differences that ne_driver_repair() mended so far */
+    ne_resolver_looker look; /* at the host's resolver; NULL: it is no matter */
+    const char *host_root;   /* for @look; borrowed */
+    const char *forwarder;   /* dnsmasq's path, for dns=log; NULL: there is none here; borrowed */
+    bool leak_allowed;       /* a resolver that leaks is warned of, not refused */
     /* Who wants to know; NULL: nobody. on_fence is told of each fence that is put in force, and may
      * take it over (it is left empty then); on_parting of an endpoint whose port is down and whose
      * rules, with what they counted, go next. */

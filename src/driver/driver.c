@@ -16,6 +16,7 @@ void ne_driver_init(struct ne_driver *driver, struct ne_link *link, struct ne_fi
 
 void ne_driver_free(struct ne_driver *driver) {
     ne_model_free(&driver->model);
+    forget_strays(driver);
     ne_declarations_free(&driver->declared);
     free(driver->others);
     driver->others = NULL;
@@ -26,9 +27,21 @@ int ne_driver_load(struct ne_driver *driver, struct ne_error *err) {
     return driver->store->ops->load(driver->store, &driver->model, err);
 }
 
+/* fence_of() - What is to hold; to be freed. */
+static int fence_of(const struct ne_driver *driver, struct ne_fence *fence, struct ne_error *err) {
+    if (ne_model_fence(&driver->model, fence, err) < 0)
+        return -1;
+    if (close_strays(driver, fence, err) == 0)
+        return 0;
+    ne_fence_free(fence);
+    return -1;
+}
+
 int enforce(struct ne_driver *driver, struct ne_firewall_report *report, struct ne_error *err) {
     struct ne_fence fence;
-    if (ne_model_fence(&driver->model, &fence, err) < 0)
+    if (!driver->surveyed && driver->model.networks.count == 0)
+        return 0;
+    if (fence_of(driver, &fence, err) < 0)
         return -1;
     int result = driver->firewall->ops->apply(driver->firewall, &fence, report, err);
     if (result == 0 && driver->on_fence != NULL)
@@ -40,7 +53,7 @@ int enforce(struct ne_driver *driver, struct ne_firewall_report *report, struct 
 int ne_driver_check(struct ne_driver *driver, struct ne_firewall_report *report,
                     struct ne_error *err) {
     struct ne_fence fence;
-    if (ne_model_fence(&driver->model, &fence, err) < 0)
+    if (fence_of(driver, &fence, err) < 0)
         return -1;
     int result = driver->firewall->ops->check(driver->firewall, &fence, report, err);
     ne_fence_free(&fence);

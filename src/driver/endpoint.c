@@ -100,6 +100,7 @@ int ne_driver_delete_endpoint(struct ne_driver *driver, const char *id, struct n
     if (retire(driver, ne_port_name(id, port), id, &late) < 0) {
         *err = late;
         result = -1;
+        note_stray(driver, port);
     }
     tell_of(endpoint->network, endpoint->id, "deleted");
     char gone[NE_ID_SIZE]; /* @id may be the record's own */

@@ -4,8 +4,18 @@
 
 #include <netenforce/driver.h>
 
-/* enforce() - Put the model's fence in force. */
+/* enforce() - Put the model's fence in force. As long as nobody knows what links an earlier daemon
+ * left
+ * (`surveyed`), its rules are not taken away for want of networks. */
 int enforce(struct ne_driver *driver, struct ne_firewall_report *report, struct ne_error *err);
+
+/* Bridges and ports of ours that belong to nobody and are still there: each fence closes them, as
+ * bridges that have no members. note_stray() - One that could not be removed; without memory for it
+ * the driver is as before its first survey. forget_strays() - They are looked for anew.
+ * close_strays() - To @fence, before it is put in force. */
+void note_stray(struct ne_driver *driver, const char *link);
+void forget_strays(struct ne_driver *driver);
+int close_strays(const struct ne_driver *driver, struct ne_fence *fence, struct ne_error *err);
 
 /* bridge_of/port_of() - The links that a record wants. */
 struct ne_bridge bridge_of(const struct ne_network *network);

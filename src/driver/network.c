@@ -240,8 +240,10 @@ int ne_driver_delete_network(struct ne_driver *driver, const char *id, struct ne
     int result = 0;
     char bridge[NE_IFNAME_SIZE];
     memcpy(bridge, network->bridge, sizeof(bridge));
-    if (driver->link->ops->remove(driver->link, bridge, id, err) < 0)
+    if (driver->link->ops->remove(driver->link, bridge, id, err) < 0) {
         result = -1;
+        note_stray(driver, bridge);
+    }
 
     ne_model_drop_network(&driver->model, id);
     tell_of(id, NULL, "deleted");

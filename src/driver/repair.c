@@ -126,7 +126,10 @@ static void remove_orphans(struct run *run, const struct survey *survey) {
             continue;
         }
         ne_info("link %s belongs to nobody: removed", link->name);
-        step(run, remove_link(run->driver, link, &err), &err, "link", link->name);
+        const int removed = remove_link(run->driver, link, &err);
+        step(run, removed, &err, "link", link->name);
+        if (removed < 0)
+            note_stray(run->driver, link->name);
     }
     /* Those of an earlier daemon, too. */
     if (retired > run->driver->retired)
@@ -180,6 +183,8 @@ int ne_driver_repair(struct ne_driver *driver, struct ne_repaired *repaired, str
     if (surveyed) {
         sort_survey(&survey);
         settle_endpoints(&run, &survey);
+        driver->surveyed = true;
+        forget_strays(driver);
         remove_orphans(&run, &survey);
     }
     /* Rules before links: a bridge that comes up finds its fence standing. */

@@ -16,8 +16,7 @@ static struct peer *add(struct peers *peers, struct MHD_Connection *connection) 
     struct peer *peer = calloc(1, sizeof(*peer));
     if (peer == NULL)
         return NULL;
-    *peer =
-        (struct peer){.connection = connection, .next = peers->first, .link = &peers->first};
+    *peer = (struct peer){.connection = connection, .next = peers->first, .link = &peers->first};
     if (peer->next != NULL)
         peer->next->link = &peer->next;
     peers->first = peer;

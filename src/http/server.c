@@ -21,8 +21,8 @@ struct ne_http_server {
     struct streams streams;
     struct peers peers;
     struct timespec ran; /* when the library had its last turn */
-    unsigned waiting; /* requests whose answer was put off */
-    bool woken;       /* ne_http_run() is due: the library says nothing of resumed connections */
+    unsigned waiting;    /* requests whose answer was put off */
+    bool woken;          /* ne_http_run() is due: the library says nothing of resumed connections */
 };
 
 /* One request, from its headers to its answer. */

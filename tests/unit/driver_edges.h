@@ -296,6 +296,7 @@ static void begin_empty(void) {
     fail_at = calls = applied = 0;
     open_without_rules = false;
     ne_driver_init(&driver, &link_edge, &firewall_edge, &store_edge);
+    driver.surveyed = true;
 }
 
 #endif

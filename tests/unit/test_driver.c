@@ -186,6 +186,55 @@ static void an_address_given_again_supersedes(void **state) {
     ne_driver_free(&driver);
 }
 
+/* What an earlier daemon left stays closed until it is known and gone, whatever fails. */
+static void what_is_left_stays_closed(void **state) {
+    (void)state;
+    for (int n = 1;; n++) {
+        begin_empty();
+        held.bridge = held.port[0] = held.port_up[0] = true;
+        held.bridges = 1;
+        driver.surveyed = false;
+        fail_at = n;
+        const int result = ne_driver_repair(&driver, &repaired, &err);
+        const bool failed = calls >= n;
+        assert_false(open_without_rules);
+        assert_true(!held.bridge || held.bridges == 1);
+        fail_at = 0;
+        assert_int_equal(result, failed ? -1 : 0);
+        assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
+        assert_false(held.bridge || held.port[0]);
+        assert_int_equal(held.bridges, 0);
+        ne_driver_free(&driver);
+        if (!failed)
+            break;
+    }
+}
+
+/* A network with a container whose links cannot be removed is forgotten, and closed all the same.
+ */
+static void what_cannot_be_removed_is_closed(void **state) {
+    (void)state;
+    for (int n = 1;; n++) {
+        begin(3);
+        calls = 0;
+        fail_at = n;
+        fail_next = true; /* so that neither the port is set down nor deleted */
+        (void)delete_network();
+        const bool failed = calls >= n;
+        fail_at = 0;
+        fail_next = false;
+        assert_false(open_without_rules);
+        assert_int_equal(driver.unsettled, failed);
+        assert_true(!(held.bridge || held.port_up[0]) || held.bridges > 0);
+        assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
+        assert_false(held.bridge || held.port[0]);
+        assert_int_equal(held.bridges, 0);
+        ne_driver_free(&driver);
+        if (!failed)
+            break;
+    }
+}
+
 static void repair_settles(void **state) {
     (void)state;
     begin(3);
@@ -384,6 +433,8 @@ int main(void) {
         cmocka_unit_test(refresh_joins_again),
         cmocka_unit_test(an_address_given_again_supersedes),
         cmocka_unit_test(repair_settles),
+        cmocka_unit_test(what_is_left_stays_closed),
+        cmocka_unit_test(what_cannot_be_removed_is_closed),
         cmocka_unit_test(other_ways_out_are_kept),
         cmocka_unit_test(changed_links_are_mended),
         cmocka_unit_test(links_are_looked_at_in_turn),

@@ -302,8 +302,8 @@ static int add_gate(struct compiler *c) {
     return add_answers(c, gate);
 }
 
-/* replies_from_beyond() - The judge saw none of these: what comes out of a bridge has bits, whatever it
- * may be a reply to, and goes back into one as add_near() says or not at all. */
+/* replies_from_beyond() - The judge saw none of these: what comes out of a bridge has bits,
+ * whatever it may be a reply to, and goes back into one as add_near() says or not at all. */
 static struct xt_rule replies_from_beyond(const struct compiler *c, enum xt_action action) {
     struct xt_rule replies = empty_rule(action);
     replies.replies = true;
