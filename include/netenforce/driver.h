@@ -57,6 +57,7 @@ struct ne_driver {
     struct ne_probe probes[NE_PROBES_MAX];
     unsigned probe_count;
     struct ne_declarations declared; /* policies of networks, from the operator's file */
+    bool declared_late;              /* one of them is not in force yet */
     const char *undeclared; /* why that file could not be read yet; NULL: it could. Borrowed */
 };
 
@@ -105,18 +106,25 @@ int ne_driver_set_policy(struct ne_driver *driver, const char *network, const ch
 int ne_driver_check_policy(struct ne_driver *driver, const char *network, const char *endpoint,
                            const struct ne_options *options, struct ne_error *err);
 
-/* Told of each network whose policy ne_driver_declare() changed. */
-typedef void (*ne_policy_changed)(const char *network, unsigned long revision);
-
-/* ne_driver_declare() - Put @declarations in force, which the driver takes over: for the networks
- * that are there, and for those that will be made, whose own options they replace. All of them are
- * judged first; if one is refused nothing is changed, and @declarations stays the caller's.
- * *@count is set to how many networks' policies became others.
- * Return: 0; or -1 with what was refused, or with the first policy that could not be put in force
- * (those behind it are tried as well).
+/* ne_driver_declare() - Take @declarations over: they replace the policies of the networks that
+ * they name, of those that are there and of those that will be made. All of them are judged first.
+ * What is there has them once ne_driver_follow_declared() has succeeded, until then `declared_late`
+ * is set. Return: 0; or -1 with what was refused: nothing is changed, and @declarations stays the
+ * caller's.
  */
 int ne_driver_declare(struct ne_driver *driver, struct ne_declarations *declarations,
-                      ne_policy_changed changed, unsigned *count, struct ne_error *err);
+                      struct ne_error *err);
+
+/* Told of each network whose policy ne_driver_follow_declared() changed. */
+typedef void (*ne_policy_changed)(const char *network, unsigned long revision);
+
+/* ne_driver_follow_declared() - Put what is declared in force where it is not yet. *@count is set
+ * to how many networks' policies became others. Return: 0, and `declared_late` is false; or -1 with
+ * the first policy that could not be put in force (those behind it are tried as well): to be called
+ * again.
+ */
+int ne_driver_follow_declared(struct ne_driver *driver, ne_policy_changed changed, unsigned *count,
+                              struct ne_error *err);
 
 /* ne_driver_repair() - Bring the kernel into line with the model: rules first, then
  * bridges and ports; what is ours and belongs to nobody is removed; an

@@ -48,8 +48,11 @@ static void get_status(struct ne_control *control, const struct ne_http_request 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
 
     int checked = ne_driver_check(driver, &report, &err);
-    bool in_place = checked == 0 && report.differences == 0 && !driver->unsettled;
-    const char *why = checked < 0          ? err.text
+    bool in_place =
+        checked == 0 && report.differences == 0 && !driver->unsettled && !driver->declared_late;
+    const char *why = checked < 0 ? err.text
+                      : driver->declared_late
+                          ? "a policy of the policy file does not hold yet: see the log"
                       : driver->unsettled  ? "a repair has not succeeded yet: see the log"
                       : report.differences ? report.first
                                            : "";

@@ -213,6 +213,7 @@ static void on_tick(void *context) {
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     ne_driver_end_probes(&daemon->driver, now.tv_sec);
     look(daemon);
+    policies_follow(&daemon->settings, &daemon->driver);
     auditor_tick(&daemon->auditor);
     if (daemon->driver.retired >= RETIRED_MANY || daemon->reap_failed)
         reap(daemon);

@@ -35,14 +35,20 @@ static int judge_all(struct ne_driver *driver, const struct ne_declarations *dec
 }
 
 int ne_driver_declare(struct ne_driver *driver, struct ne_declarations *declarations,
-                      ne_policy_changed changed, unsigned *count, struct ne_error *err) {
-    *count = 0;
+                      struct ne_error *err) {
     if (judge_all(driver, declarations, err) < 0)
         return -1;
     ne_declarations_free(&driver->declared);
     driver->declared = *declarations;
     *declarations = (struct ne_declarations){0};
+    driver->declared_late = true;
+    return 0;
+}
+
+int ne_driver_follow_declared(struct ne_driver *driver, ne_policy_changed changed, unsigned *count,
+                              struct ne_error *err) {
     int result = 0;
+    *count = 0;
     for (size_t i = 0; i < driver->model.networks.count; i++) {
         const struct ne_network *network = ne_model_network_at(&driver->model, i);
         const struct ne_declared *declared = ne_declaration_of(&driver->declared, network);
@@ -52,13 +58,16 @@ int ne_driver_declare(struct ne_driver *driver, struct ne_declarations *declarat
             continue;
         const struct ne_options options = ne_declared_options(declared, &network->options);
         if (ne_driver_set_policy(driver, network->id, NULL, &options, &change, &why) < 0) {
-            if (result == 0)
+            if (result == 0) {
                 *err = why;
+                (void)ne_context(err, "networks: \"%s\"", declared->network);
+            }
             result = -1;
         } else if (change.changed) {
             (*count)++;
             changed(network->id, change.revision);
         }
     }
+    driver->declared_late = result < 0;
     return result;
 }

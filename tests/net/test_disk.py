@@ -8,6 +8,8 @@ written again.
 from __future__ import annotations
 
 import contextlib
+import json
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -79,8 +81,8 @@ WAYS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], str]] = {
 class Disk:
     """A daemon whose state folder is a small file system of its own, and somebody who runs."""
 
-    def __init__(self, folder: Path, way: str) -> None:
-        self.daemon = Daemon(folder)
+    def __init__(self, folder: Path, way: str, *options: str) -> None:
+        self.daemon = Daemon(folder, options=options)
         self.state = self.daemon.state
         self.state.mkdir()
         run("mount", "-t", "tmpfs", "-o", "size=128k,nr_inodes=40", "state", str(self.state))
@@ -298,3 +300,30 @@ def test_nat_is_missing(tmp_path: Path) -> None:
     assert daemon.links() == [] and daemon.records() == []
     daemon.call("CreateNetwork", network_body())
     daemon.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_policy_of_the_file_comes_late(tmp_path: Path, way: str) -> None:
+    """What could not be put in force when the file was read holds as soon as it can, unasked."""
+    file = tmp_path / "root/etc/policy.json"
+
+    def declare(**policy: object) -> None:
+        file.write_text(json.dumps({"version": 1, "networks": {NETWORK: policy}}))
+
+    file.parent.mkdir(parents=True)
+    declare(allow=[f"{GATEWAY}:{CLOSED}/tcp"])
+    disk = Disk(tmp_path, way, "--policy-file", "/etc/policy.json")
+    daemon = disk.daemon
+    assert disk.member.connect(GATEWAY, CLOSED) == "open"
+    disk.spoil()
+    declare()
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: "tried again until it holds" in daemon.log(), "a complaint")
+    assert not disk.in_place()
+    status = daemon.command("status")
+    assert status.status == 3 and "policy file does not hold yet" in status.out
+    disk.mend()
+    wait_until(disk.in_place, "the policy to hold")
+    assert disk.member.connect(GATEWAY, CLOSED) == "refused"
+    assert daemon.log().count("tried again until it holds") == 1
+    disk.close()
