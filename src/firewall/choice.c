@@ -12,7 +12,12 @@ struct choice {
     struct ne_firewall *chosen; /* NULL: not yet, and the legacy tables are tried first */
     const char *why;            /* of what is chosen */
     bool alone;                 /* nothing of the other one's stands any more */
+    bool came_back;             /* it did not, and then something stood again */
 };
+
+static struct ne_firewall *other_of(const struct choice *choice) {
+    return choice->chosen == choice->iptables ? choice->nftables : choice->iptables;
+}
 
 static struct ne_firewall *first_of(const struct choice *choice) {
     return choice->chosen != NULL ? choice->chosen : choice->iptables;
@@ -43,20 +48,24 @@ static int choose(struct choice *choice, const struct ne_fence *fence,
 
 /* be_alone() - What the other backend left, under an earlier daemon, goes once the chosen one's
  * stands. */
-static int be_alone(struct choice *choice, struct ne_error *err) {
-    struct ne_firewall *other =
-        choice->chosen == choice->iptables ? choice->nftables : choice->iptables;
+static int be_alone(struct choice *choice, struct ne_firewall_report *report,
+                    struct ne_error *err) {
+    struct ne_firewall *other = other_of(choice);
+    struct ne_firewall_report left = {0};
     struct ne_fence nothing;
     struct ne_error why = {0};
     if (choice->alone)
         return 0;
     ne_fence_init(&nothing);
-    if (other->ops->apply(other, &nothing, NULL, &why) < 0 && why.code != NE_UNSUPPORTED) {
+    if (other->ops->apply(other, &nothing, &left, &why) < 0 && why.code != NE_UNSUPPORTED) {
         if (err != NULL)
             *err = why;
         return -1;
     }
+    if (choice->came_back && report != NULL && report->differences == 0)
+        *report = left; /* of an earlier daemon's it would be no news */
     choice->alone = true;
+    choice->came_back = false;
     return 0;
 }
 
@@ -67,7 +76,7 @@ static int apply(struct ne_firewall *firewall, const struct ne_fence *fence,
         int result = choice->chosen == NULL
                          ? choose(choice, fence, report, err)
                          : choice->chosen->ops->apply(choice->chosen, fence, report, err);
-        return result < 0 ? -1 : be_alone(choice, err);
+        return result < 0 ? -1 : be_alone(choice, report, err);
     }
     /* Nothing to enforce: whatever stands goes. */
     if (choice->iptables->ops->apply(choice->iptables, fence, report, err) < 0)
@@ -75,11 +84,36 @@ static int apply(struct ne_firewall *firewall, const struct ne_fence *fence,
     return choice->nftables->ops->apply(choice->nftables, fence, NULL, err);
 }
 
+/* check_alone() - What an earlier daemon wrote with the other backend may come back: somebody
+ * restores a file of that time. Two judges write the same bits. */
+static int check_alone(struct choice *choice, struct ne_firewall_report *report,
+                       struct ne_error *err) {
+    struct ne_firewall *other = other_of(choice);
+    struct ne_firewall_report left = {0};
+    struct ne_fence nothing;
+    struct ne_error why = {0};
+    ne_fence_init(&nothing);
+    if (other->ops->check(other, &nothing, &left, &why) < 0 && why.code != NE_UNSUPPORTED) {
+        if (err != NULL)
+            *err = why;
+        return -1;
+    }
+    if (choice->alone && left.differences > 0) {
+        choice->alone = false;
+        choice->came_back = true;
+    }
+    if (report != NULL && left.differences > 0 && report->differences == 0)
+        *report = left;
+    return 0;
+}
+
 static int check(struct ne_firewall *firewall, const struct ne_fence *fence,
                  struct ne_firewall_report *report, struct ne_error *err) {
     struct choice *choice = (struct choice *)firewall;
     struct ne_firewall *first = first_of(choice);
-    return first->ops->check(first, fence, report, err);
+    if (first->ops->check(first, fence, report, err) < 0)
+        return -1;
+    return choice->chosen == NULL ? 0 : check_alone(choice, report, err);
 }
 
 static void describe(const struct ne_firewall *firewall, char *text, size_t size) {

@@ -19,7 +19,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from lab.backend import fence_lines, legacy_rules  # noqa: E402
+from lab.backend import FENCE, fence_lines, legacy_rules  # noqa: E402
 from lab.daemon import (  # noqa: E402
     BUILD,
     NETWORK,
@@ -298,6 +298,38 @@ def test_one_takes_over_from_the_other(tmp_path: Path, seq: tuple[str, str]) -> 
     proxy.close()
     member.netns.close()
     second.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_the_other_wrote_comes_back(tmp_path: Path, backend: str) -> None:
+    """Somebody restores a file of the time before, with a judge that knows the policy of then. The
+    legacy tables can be restored; of the other's table, which nft(8) cannot read back, its name.
+    """
+    other = BACKENDS[backend == "iptables"]
+    before = Daemon(tmp_path, options=("--firewall", other)).start()
+    before.call("CreateNetwork", network_body(allow=f"{GATEWAY}:9000/tcp"))
+    member = Member(before, 2)
+    closed = Listener(before.netns, 9000)
+    assert member.connect(GATEWAY, 9000) == "open"
+    rules = before.netns.run("iptables-legacy-save").out
+    before.kill()
+    daemon = Daemon(tmp_path, before.netns, options=("--firewall", backend)).start()
+    body = json.dumps({"allow": None}).encode()
+    assert daemon.ask("PATCH", f"/v1/networks/{NETWORK}/policy", body, control=True)[0] == 200
+    assert member.connect(GATEWAY, 9000) == "refused" and "repair" not in daemon.log()
+    if other == "iptables":
+        (tmp_path / "rules").write_text(rules)
+        daemon.netns.run("iptables-legacy-restore", str(tmp_path / "rules"))
+    else:
+        daemon.netns.run("nft", f"add table {FENCE}")
+    wait_until(lambda: '"type":"repair"' in daemon.log(), "a repair", timeout=5)
+    assert bool(legacy_rules(daemon.netns, "NETENFORCE")) == (backend == "iptables")
+    assert bool(fence_lines(daemon.netns)) == (backend == "nftables")
+    assert daemon.get("/v1/status")["enforcement"]["in_place"]
+    assert member.connect(GATEWAY, 9000) == "refused"
+    closed.close()
+    member.netns.close()
+    daemon.close()
 
 
 def test_auto_takes_the_legacy_tables(tmp_path: Path) -> None:

@@ -209,6 +209,18 @@ static int conclude(const struct nftables *tables, enum nft_outcome outcome,
     return -1;
 }
 
+/* look_for_none() - There should be no table. */
+static enum nft_outcome look_for_none(struct nftables *tables, struct ne_firewall_report *report,
+                                      struct ne_error *err) {
+    bool there = false;
+    enum nft_outcome outcome = nft_connect(&tables->nft, err);
+    if (outcome == NFT_DONE)
+        outcome = fence_stands(&tables->nft, &there, err);
+    if (outcome == NFT_DONE && there)
+        note(report, "the table is there, for no network");
+    return outcome;
+}
+
 static int run(struct nftables *tables, const struct ne_fence *fence, bool apply,
                struct ne_firewall_report *report, struct ne_error *err) {
     struct ne_error why = {0};
@@ -216,10 +228,11 @@ static int run(struct nftables *tables, const struct ne_fence *fence, bool apply
     if (report != NULL)
         *report = (struct ne_firewall_report){0};
     if (fence->bridge_count == 0) {
-        if (!apply)
-            return 0;
-        enum nft_outcome outcome = remove_table(tables, &why);
-        fence_free(&tables->standing);
+        enum nft_outcome outcome = look_for_none(tables, report, &why);
+        if (apply && outcome == NFT_DONE)
+            outcome = remove_table(tables, &why);
+        if (apply)
+            fence_free(&tables->standing);
         /* Without nf_tables there is nothing to remove. */
         return outcome == NFT_ABSENT ? 0 : conclude(tables, outcome, &why, err);
     }
