@@ -39,6 +39,7 @@ struct ne_port {
     struct ne_addr addr4; /* the endpoint's addresses: fixed neighbours of the bridge */
     struct ne_addr addr6;
     bool near;              /* where the bridge is near: it answers for addr6 */
+    bool kept;              /* only if it is there: one that is gone is not made anew */
     char owner[NE_ID_SIZE]; /* endpoint id: kept in the link's alias */
 };
 

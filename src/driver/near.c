@@ -52,7 +52,8 @@ int follow_icc(struct ne_driver *driver, const struct ne_network *network, struc
         if (!endpoint->joined || endpoint->addr6.family == NE_NONE ||
             strcmp(endpoint->network, network->id) != 0)
             continue;
-        const struct ne_port port = port_of(network, endpoint);
+        struct ne_port port = port_of(network, endpoint);
+        port.kept = true; /* that its container is gone is for a repair to find */
         if (driver->link->ops->port_ensure(driver->link, &port, err) < 0)
             return -1;
     }

@@ -152,6 +152,10 @@ static void ensure_links(struct run *run) {
         step(run, driver->link->ops->port_ensure(driver->link, &port, &err), &err, "endpoint",
              endpoint->id);
     }
+    for (size_t i = 0; i < driver->model.networks.count && !run->failed; i++) {
+        struct ne_network *network = ne_model_network_at(&driver->model, i);
+        network->proxied_linked = network->proxied;
+    }
 }
 
 /* add() - What a part of the repair has put right. */

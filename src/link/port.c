@@ -332,6 +332,8 @@ int ne_rtnl_port_ensure(struct ne_link *link, const struct ne_port *port, struct
         note_differences(rtnl, port, &scene);
         return mend(rtnl, port, &scene, err);
     }
+    if (port->kept)
+        return 0;
 
     if (make(rtnl, port, &scene, err) != 0)
         return -1;

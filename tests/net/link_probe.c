@@ -92,7 +92,8 @@ static struct ne_port take_port(char **args) {
                            .bridge_mac = take_mac(args, "bridge_mac"),
                            .mtu = take_number(args, "mtu"),
                            .addr4 = take_addr(args, "addr4"),
-                           .addr6 = take_addr(args, "addr6")};
+                           .addr6 = take_addr(args, "addr6"),
+                           .kept = take_number(args, "kept") != 0};
     take_text(args, "name", port.name, sizeof(port.name));
     take_text(args, "peer", port.peer, sizeof(port.peer));
     take_text(args, "bridge", port.bridge, sizeof(port.bridge));

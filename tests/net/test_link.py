@@ -719,3 +719,13 @@ def test_watch_that_was_overrun_says_all(endpoint: Endpoint) -> None:
     assert watch.ask() == "all moved"
     while watch.ask() != "quiet":  # at most a few datagrams a call
         pass
+
+
+def test_a_port_that_is_gone_is_not_made_anew_where_it_is_to_be_kept(bridged: Host) -> None:
+    endpoint = Endpoint(bridged, 2)
+    endpoint.host.probe("port", kept=1, **endpoint.args)
+    assert endpoint.port not in endpoint.host.links()
+    endpoint.ensure()
+    endpoint.host.ns.ip(f"link set {endpoint.port} down")
+    endpoint.host.probe("port", kept=1, **endpoint.args)
+    assert "UP" in endpoint.host.link(endpoint.port)["flags"]

@@ -350,8 +350,16 @@ def test_an_endpoint_alone_may_name_it(tmp_path: Path) -> None:
     assert "open" not in tries(stranger, proxy, PORT) | tries(proxy, client, PORT)
     assert stranger.connect(GATEWAY, PORT) == "open" and client.connect(GATEWAY, PORT) == "refused"
     sandbox.leave(3)
-    switches = sandbox.host.run("ip", "neigh", "show", "proxy").out
-    assert "fd00:88" not in switches, switches
+
+    def answers_for() -> str:
+        return sandbox.host.run("ip", "-6", "neigh", "show", "proxy").out
+
+    assert "fd00:88" not in answers_for()
+    sandbox.member(3, proxy=PROXIES)
+    assert "fd00:88" in answers_for()
+    sandbox.daemon.restart()
+    sandbox.change({"proxy": None}, endpoint=3)
+    assert "fd00:88" not in answers_for()
     assert sandbox.daemon.get("/v1/status")["enforcement"]["in_place"]
     sandbox.close()
 
