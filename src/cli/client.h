@@ -19,6 +19,10 @@ json_t *client_patch(const char *socket, const char *path, json_t *body, struct 
 json_t *client_post(const char *socket, const char *path, json_t *body, struct ne_error *err);
 json_t *client_delete(const char *socket, const char *path, struct ne_error *err);
 
+/* client_refusal() - Return: 0 if @answer, which came with HTTP @status, is none; or -1 with @err.
+ */
+int client_refusal(const json_t *answer, long status, struct ne_error *err);
+
 /* client_docker() - GET @path from the engine that DOCKER_HOST names, if that is a Unix socket, or
  * from the usual one. Return: the answer, an object; or NULL if there is none for any reason.
  */

@@ -1,0 +1,65 @@
+"""The command where what it is given, or what it is answered, is not as it should be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from lab.daemon import BUILD, NETWORK, Daemon, connect, endpoint_id  # noqa: E402
+from lab.process import Result, run  # noqa: E402
+from lab.stand_in import StandIn  # noqa: E402
+
+GATEWAY = "10.88.0.1"
+NOT_UTF8 = "caf\udce9"  # the byte 0xe9, as Python writes it
+
+
+def command(control: Path, engine: Path, *words: str) -> Result:
+    """netenforce, which asks these two."""
+    env = {"DOCKER_HOST": f"unix://{engine}"}
+    return run(
+        str(BUILD / "netenforce"), "--socket", str(control), *words, check=False, env=env, timeout=20
+    )
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Iterator[StandIn]:
+    """A daemon that knows a network, and is told what else to answer."""
+    made = StandIn(tmp_path / "control.sock", {f"/v1/networks/{NETWORK}": {"id": NETWORK}})
+    yield made
+    made.close()
+
+
+NOT_DONE: dict[str, tuple[Any, str]] = {
+    "no word": ({}, "500"),
+    "no message": ({"error": {"code": "no_memory"}}, "500"),
+    "a message": ({"error": {"code": "kernel", "message": "it is busy"}}, "it is busy"),
+}
+
+
+@pytest.mark.parametrize(("said", "text"), NOT_DONE.values(), ids=NOT_DONE.keys())
+def test_a_failure_is_none_the_less_one(
+    answers: StandIn, tmp_path: Path, said: Any, text: str
+) -> None:
+    """The status says so, whatever the body does."""
+    for action, path in (("check", "policy/check"), ("set", "policy")):
+        answers.answers[f"/v1/networks/{NETWORK}/{path}"] = (500, said)
+        done = command(answers.path, tmp_path / "none", "policy", action, NETWORK, "mode=audit")
+        assert done.status == 1 and text in done.err and done.out == "", done
+
+
+def test_words_that_are_not_utf8(daemon: Daemon) -> None:
+    """They are named, and of what stands beside them nothing is done."""
+    connect(daemon, 2)
+    subject = f"{NETWORK}/{endpoint_id(2)}"
+    good = f"{GATEWAY}:9000/tcp"
+    for words in (("deny", subject, good, NOT_UTF8), ("set", subject, f"deny={good}", f"allow={NOT_UTF8}"),
+                  ("check", subject, f"{NOT_UTF8}=1"), ("rm", subject, "refuse", NOT_UTF8)):  # fmt: skip
+        done = daemon.command("policy", *words)
+        assert done.status == 2 and "caf?" in done.err and "UTF-8" in done.err, done
+    assert daemon.get(f"/v1/endpoints/{endpoint_id(2)}")["revision"] == 1
