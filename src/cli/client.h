@@ -32,7 +32,8 @@ json_t *client_docker(const char *path);
 typedef bool (*client_line)(void *context, const char *line, size_t size);
 
 /* client_stream() - GET @path and call @take for each line as it comes, until the end.
- * Return: 0 once the answer had begun, whatever ended it; or -1 with @err.
+ * Return: 0 if it came to its end, or @take ended it; with @err 1 if it broke off, -1 if it did not
+ * begin.
  */
 int client_stream(const char *socket, const char *path, client_line take, void *context,
                   struct ne_error *err);

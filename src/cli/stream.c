@@ -72,6 +72,12 @@ static int fail_with(const struct reader *reader, long status, struct ne_error *
     return result;
 }
 
+static int broke_off(const char *socket, CURLcode code, struct ne_error *err) {
+    (void)ne_fail(err, NE_STATE, "the answer of netenforced at %s broke off (%s): this is not all",
+                  socket, curl_easy_strerror(code));
+    return 1;
+}
+
 int client_stream(const char *socket, const char *path, client_line take, void *context,
                   struct ne_error *err) {
     struct reader reader = {.curl = curl_easy_init(), .take = take, .context = context};
@@ -88,6 +94,8 @@ int client_stream(const char *socket, const char *path, client_line take, void *
                          socket, curl_easy_strerror(code));
     else if (status != 200)
         result = fail_with(&reader, status, err);
+    else if (code != CURLE_OK && !reader.stopped)
+        result = broke_off(socket, code, err);
     free(reader.text);
     curl_easy_cleanup(reader.curl);
     return result;

@@ -63,3 +63,26 @@ def test_words_that_are_not_utf8(daemon: Daemon) -> None:
         done = daemon.command("policy", *words)
         assert done.status == 2 and "caf?" in done.err and "UTF-8" in done.err, done
     assert daemon.get(f"/v1/endpoints/{endpoint_id(2)}")["revision"] == 1
+
+
+EVENT = (
+    f'{{"time":"2026-11-25T01:02:03.004Z","type":"blocked","network":"{NETWORK}","endpoint":"{endpoint_id(2)}",'
+    f'"dst":"{GATEWAY}","dport":9000,"proto":"tcp","verdict":"pass","reason":"policy"}}\n'
+)
+BROKEN = {
+    "log": ("/v1/events?follow=0", EVENT, GATEWAY),
+    "metrics": ("/metrics", "netenforce_networks 1\n", "netenforce_networks 1"),
+    f"policy suggest {NETWORK}": (f"/v1/events?type=blocked&network={NETWORK}", EVENT, ""),
+}
+
+
+@pytest.mark.parametrize(("words", "answer"), BROKEN.items(), ids=BROKEN.keys())
+def test_an_answer_that_breaks_off(
+    answers: StandIn, tmp_path: Path, words: str, answer: tuple[str, str, str]
+) -> None:
+    """What came is shown, where it is of use in part; that it is not all is said."""
+    path, said, shown = answer
+    answers.answers[path] = (said + said[:20]).encode()
+    done = command(answers.path, tmp_path / "none", *words.split())
+    assert done.status == 1 and "broke off" in done.err and str(answers.path) in done.err, done
+    assert shown in done.out and bool(shown) == bool(done.out), done
