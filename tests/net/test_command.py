@@ -86,3 +86,41 @@ def test_an_answer_that_breaks_off(
     done = command(answers.path, tmp_path / "none", *words.split())
     assert done.status == 1 and "broke off" in done.err and str(answers.path) in done.err, done
     assert shown in done.out and bool(shown) == bool(done.out), done
+
+
+CONTAINERS = {  # name -> how its id begins, its endpoint's number
+    "web": ("cafe01", 2),
+    "cafe": ("beef01", 3),
+    "db": ("cafe02", 4),
+    "feed": ("feed01", 5),
+    "feed0": ("feed02", 6),
+}
+MEANT = {"cafe": 3, "cafe01": 2, "cafe02" + "0" * 58: 4, "beef": 3, "feed": 5, "feed0": 6, "feed01": 5}
+
+
+def test_a_name_goes_before_the_beginning_of_an_id(daemon: Daemon, tmp_path: Path) -> None:
+    """What could be several is none of them, and they are listed."""
+    shown = {
+        f"{begun:0<64}": {"Name": name, "EndpointID": endpoint_id(number)}
+        for name, (begun, number) in CONTAINERS.items()
+    }
+    for _, number in CONTAINERS.values():
+        connect(daemon, number)
+    engine = StandIn(tmp_path / "docker.sock", {
+        "/networks/sandbox": {"Id": NETWORK}, f"/networks/{NETWORK}": {"Containers": shown},
+    })  # fmt: skip
+
+    def asked(name: str) -> Result:
+        return command(daemon.control, engine.path, "policy", "show", f"sandbox/{name}")
+
+    for name, number in MEANT.items():
+        done = asked(name)
+        assert done.status == 0 and f"endpoint {endpoint_id(number)[:12]}, " in done.out, (name, done)
+    done = asked("cafe0")
+    assert done.status == 1 and done.out == "", done
+    assert "cafe01000000 (web), cafe02000000 (db)" in done.err and "beef" not in done.err, done
+    # The endpoint of one, the container of another.
+    shown[f"{endpoint_id(2)[:12]:9<64}"] = {"Name": "other", "EndpointID": endpoint_id(6)}
+    assert asked(endpoint_id(2)[:12]).status == 1 and asked(endpoint_id(2)).status == 0
+    assert asked("caf").status == asked("none").status == 1
+    engine.close()
