@@ -129,6 +129,14 @@ def marks_of_another(world: World) -> None:
     )
 
 
+def marks_with_a_comment(comment: str) -> Callable[[World], None]:
+    def mark(world: World) -> None:
+        world.daemon.netns.run("iptables-legacy", "-t", "mangle", "-A", "OUTPUT", "-m", "comment",
+                               "--comment", comment, "-j", "MARK", "--set-mark", "0x1")  # fmt: skip
+
+    return mark
+
+
 def marks_of_another_in_nft(world: World) -> None:
     world.daemon.netns.run("nft", "add table ip other")
     world.daemon.netns.run("nft", "add chain ip other out { type filter hook output priority 0; }")
@@ -184,6 +192,8 @@ FAULTS: dict[str, tuple[Callable[[World], None], str]] = {
     "proxy by role": (nobody_with_the_role, "is there with role=proxy"),
     "forwarding": (no_forwarding, "does not forward IPv4"),
     "mark": (marks_of_another, "--set-xmark 0x1/0xffffffff"),
+    "mark in Latin-1": (marks_with_a_comment("caf\udce9"), '--comment "caf?" -j MARK'),
+    "mark cut in a letter": (marks_with_a_comment("a" + "ä" * 99), "aää"),
     "mark in nft": (marks_of_another_in_nft, "0x40000000"),
     "resolver": (leak, "names 127.0.0.1"),
     "engine": (crash, "crashes"),
