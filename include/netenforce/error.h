@@ -4,7 +4,9 @@
  * `struct ne_error *`. On success the error is untouched. On failure it holds a
  * code and one sentence that names what was wrong and what to do. Callers on
  * the way out may put context in front of it with ne_context(); only the edge
- * of a request (the protocol, the command, the daemon's start) prints it.
+ * of a request (the protocol, the command, the daemon's start) prints it. It may
+ * repeat what is anybody's, cut anywhere: whatever is no UTF-8 of it, or cannot
+ * be printed, is '?'.
  */
 #ifndef NETENFORCE_ERROR_H
 #define NETENFORCE_ERROR_H

@@ -1,5 +1,6 @@
 /* error.c - the error contract: see error.h. */
 #include <netenforce/error.h>
+#include <netenforce/text.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ void ne_error_set(struct ne_error *err, enum ne_code code, int sys_errno, const 
     size_t used = (size_t)n;
     if (sys_errno != 0 && used < sizeof(err->text))
         (void)snprintf(err->text + used, sizeof(err->text) - used, ": %s", strerror(sys_errno));
+    ne_text_mend(err->text);
 }
 
 void ne_error_context(struct ne_error *err, const char *fmt, ...) {
@@ -39,6 +41,7 @@ void ne_error_context(struct ne_error *err, const char *fmt, ...) {
     if (used < sizeof(err->text) &&
         snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner) < 0)
         err->text[used] = '\0';
+    ne_text_mend(err->text);
 }
 
 const char *ne_code_name(enum ne_code code) {

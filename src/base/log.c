@@ -1,5 +1,6 @@
 /* log.c - lines on standard error: see log.h. */
 #include <netenforce/log.h>
+#include <netenforce/text.h>
 
 #include <errno.h>
 #include <poll.h>
@@ -68,10 +69,8 @@ void ne_log(enum ne_log_level level, const char *fmt, ...) {
     if (used > sizeof(line) - 2)
         used = sizeof(line) - 2;
 
-    for (size_t i = 0; i < used; i++) {
-        if ((unsigned char)line[i] < ' ' || line[i] == '\177')
-            line[i] = '?';
-    }
+    line[used] = '\0';
+    ne_text_mend(line);
     line[used++] = '\n';
     if (lost > 0)
         confess();

@@ -11,6 +11,7 @@
 struct answer {
     char *text;
     size_t size;
+    long status; /* of HTTP */
 };
 
 static size_t gather(char *piece, size_t one, size_t size, void *context) {
@@ -53,8 +54,20 @@ static CURLcode request(const char *socket, const char *method, const char *path
         code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     if (code == CURLE_OK)
         code = curl_easy_perform(curl);
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
     curl_easy_cleanup(curl);
     return code;
+}
+
+int client_refusal(const json_t *answer, long status, struct ne_error *err) {
+    const json_t *error = json_object_get(answer, "error");
+    const char *message = json_string_value(json_object_get(error, "message"));
+    if (message != NULL)
+        return ne_fail(err, NE_BAD_INPUT, "%s", message);
+    if (error != NULL || status / 100 != 2)
+        return ne_fail(err, NE_BAD_INPUT,
+                       "netenforced answered with status %ld and did not say why", status);
+    return 0;
 }
 
 static json_t *ask(const char *socket, const char *method, const char *path, const char *body,
@@ -76,14 +89,10 @@ static json_t *ask(const char *socket, const char *method, const char *path, con
         (void)ne_fail(err, NE_BAD_INPUT, "what answers at %s is not netenforced", socket);
         return NULL;
     }
-    const json_t *error = json_object_get(json, "error");
-    if (error != NULL) {
-        const char *message = json_string_value(json_object_get(error, "message"));
-        (void)ne_fail(err, NE_BAD_INPUT, "%s", message != NULL ? message : "unknown error");
-        json_decref(json);
-        return NULL;
-    }
-    return json;
+    if (client_refusal(json, answer.status, err) == 0)
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 json_t *client_get(const char *socket, const char *path, struct ne_error *err) {

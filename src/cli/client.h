@@ -19,6 +19,10 @@ json_t *client_patch(const char *socket, const char *path, json_t *body, struct 
 json_t *client_post(const char *socket, const char *path, json_t *body, struct ne_error *err);
 json_t *client_delete(const char *socket, const char *path, struct ne_error *err);
 
+/* client_refusal() - Return: 0 if @answer, which came with HTTP @status, is none; or -1 with @err.
+ */
+int client_refusal(const json_t *answer, long status, struct ne_error *err);
+
 /* client_docker() - GET @path from the engine that DOCKER_HOST names, if that is a Unix socket, or
  * from the usual one. Return: the answer, an object; or NULL if there is none for any reason.
  */
@@ -28,7 +32,8 @@ json_t *client_docker(const char *path);
 typedef bool (*client_line)(void *context, const char *line, size_t size);
 
 /* client_stream() - GET @path and call @take for each line as it comes, until the end.
- * Return: 0 once the answer had begun, whatever ended it; or -1 with @err.
+ * Return: 0 if it came to its end, or @take ended it; with @err 1 if it broke off, -1 if it did not
+ * begin.
  */
 int client_stream(const char *socket, const char *path, client_line take, void *context,
                   struct ne_error *err);

@@ -253,6 +253,21 @@ static const struct {
     {"apply", policy_file_apply},
 };
 
+/* are_texts() - Whether all of @words can stand in JSON; one that cannot is named. */
+static bool are_texts(int count, char **words) {
+    for (int i = 0; i < count; i++) {
+        struct ne_error err = {0};
+        json_t *text = json_string(words[i]);
+        if (text == NULL) {
+            (void)ne_fail(&err, NE_BAD_INPUT, "\"%.80s\" is not UTF-8", words[i]);
+            (void)fail(err.text);
+            return false;
+        }
+        json_decref(text);
+    }
+    return true;
+}
+
 int command_policy(const struct cli *cli, int count, char **words) {
     static const char usage[] = "netenforce: accepted is policy "
                                 "show|set|allow|deny|rm|check|suggest NET[/ENDPOINT] ... or policy "
@@ -276,7 +291,9 @@ int command_policy(const struct cli *cli, int count, char **words) {
             continue;
         if (resolve_subject(cli, words[1], subject.network, subject.endpoint, &err) < 0)
             return fail(err.text);
-        int result = actions[i].run(cli, &subject, count - 2, words + 2);
+        int result = are_texts(count - 2, words + 2)
+                         ? actions[i].run(cli, &subject, count - 2, words + 2)
+                         : EXIT_USAGE;
         if (result == EXIT_USAGE)
             (void)fputs(usage, stderr);
         return result;

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DRIVER "netenforce"
+#define BEGUN_MIN 4   /* characters of a container's id */
+#define LIST_SIZE 320 /* of what could be meant */
 
 static bool copy_id(const char *id, char out[static RESOLVED_ID_SIZE]) {
     if (id == NULL || *id == '\0' || strlen(id) >= RESOLVED_ID_SIZE)
@@ -47,27 +48,60 @@ static int resolve_network(const struct cli *cli, const char *name,
     return known(cli, "/v1/networks/", name, network, err) ? 0 : -1;
 }
 
-/* names_container() - Whether @name is the container's, or the beginning of its id. */
-static bool names_container(const char *name, const char *id, const json_t *container) {
-    const char *called = json_string_value(json_object_get(container, "Name"));
-    return (called != NULL && strcmp(called, name) == 0) ||
-           (strlen(name) >= 4 && strncmp(id, name, strlen(name)) == 0);
+static const json_t *by_name(json_t *containers, const char *name) {
+    const char *id;
+    const json_t *container;
+    json_object_foreach(containers, id, container) {
+        const char *called = json_string_value(json_object_get(container, "Name"));
+        if (called != NULL && strcmp(called, name) == 0)
+            return container;
+    }
+    return NULL;
 }
 
-/* container_on() - The endpoint of a container on the network with the id @network. */
-static bool container_on(const char *network, const char *name,
-                         char endpoint[static RESOLVED_ID_SIZE]) {
+/* by_id() - A container whose id, or whose endpoint's, begins with @begun.
+ * Return: how many there are; @list gets each, "cafe01234567 (web)", as far as there is room.
+ */
+static unsigned by_id(json_t *containers, const char *begun, const json_t **found,
+                      char list[static LIST_SIZE]) {
+    const size_t length = strlen(begun);
+    const char *id;
+    const json_t *container;
+    unsigned count = 0;
+    size_t used = 0;
+    json_object_foreach(containers, id, container) {
+        const char *endpoint = text_of(container, "EndpointID");
+        const char *match = strncmp(id, begun, length) == 0 ? id : endpoint;
+        if (length < BEGUN_MIN || strncmp(match, begun, length) != 0)
+            continue;
+        *found = container;
+        if (used < LIST_SIZE)
+            used += (size_t)snprintf(list + used, LIST_SIZE - used, "%s%.12s (%.64s)",
+                                     count == 0 ? "" : ", ", match, text_of(container, "Name"));
+        count++;
+    }
+    return count;
+}
+
+/* container_on() - The endpoint of a container on the network with the id @network.
+ * Return: 1; 0 if none is called so; or -1 with @err if several could be meant.
+ */
+static int container_on(const char *network, const char *name,
+                        char endpoint[static RESOLVED_ID_SIZE], struct ne_error *err) {
+    char list[LIST_SIZE] = "";
     json_t *found = inspect("/networks/", network, "");
     json_t *containers = json_object_get(found, "Containers");
-    const char *id;
-    json_t *container;
-    bool named = false;
-    json_object_foreach(containers, id, container) {
-        if (!named && names_container(name, id, container))
-            named = copy_id(json_string_value(json_object_get(container, "EndpointID")), endpoint);
-    }
+    const json_t *container = by_name(containers, name);
+    unsigned count = container != NULL ? 1 : by_id(containers, name, &container, list);
+    bool is_there = count == 1 &&
+                    copy_id(json_string_value(json_object_get(container, "EndpointID")), endpoint);
     json_decref(found);
-    return named;
+    if (count > 1)
+        return ne_fail(
+            err, NE_BAD_INPUT,
+            "\"%.64s\" could be any of %u containers: %s; give a name, or more of the id", name,
+            count, list);
+    return is_there ? 1 : 0;
 }
 
 int resolve_subject(const struct cli *cli, const char *text, char network[static RESOLVED_ID_SIZE],
@@ -82,8 +116,9 @@ int resolve_subject(const struct cli *cli, const char *text, char network[static
     endpoint[0] = '\0';
     if (resolve_network(cli, name, network, err) < 0)
         return -1;
-    if (slash == NULL || container_on(network, slash + 1, endpoint))
-        return 0;
+    int found = slash == NULL ? 1 : container_on(network, slash + 1, endpoint, err);
+    if (found != 0)
+        return found < 0 ? -1 : 0;
     return known(cli, "/v1/endpoints/", slash + 1, endpoint, err) ? 0 : -1;
 }
 

@@ -13,7 +13,8 @@
 #define RESOLVED_ID_SIZE 72
 
 /* resolve_subject() - NET or NET/ENDPOINT. @endpoint is empty where none is named.
- * Return: 0, or -1 with what was not found.
+ * A container's name goes before the beginning of an id.
+ * Return: 0, or -1 with what was not found, or could be several.
  */
 int resolve_subject(const struct cli *cli, const char *text, char network[static RESOLVED_ID_SIZE],
                     char endpoint[static RESOLVED_ID_SIZE], struct ne_error *err);

@@ -65,13 +65,17 @@ static CURLcode perform(struct reader *reader, const char *socket, const char *p
 }
 
 /* fail_with() - The message of an error's answer. */
-static int fail_with(const struct reader *reader, struct ne_error *err) {
-    json_t *answer = json_loadb(reader->text, reader->size, 0, NULL);
-    const char *message =
-        json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
-    (void)ne_fail(err, NE_BAD_INPUT, "%s", message != NULL ? message : "unknown error");
+static int fail_with(const struct reader *reader, long status, struct ne_error *err) {
+    json_t *answer = reader->text == NULL ? NULL : json_loadb(reader->text, reader->size, 0, NULL);
+    int result = client_refusal(answer, status, err);
     json_decref(answer);
-    return -1;
+    return result;
+}
+
+static int broke_off(const char *socket, CURLcode code, struct ne_error *err) {
+    (void)ne_fail(err, NE_STATE, "the answer of netenforced at %s broke off (%s): this is not all",
+                  socket, curl_easy_strerror(code));
+    return 1;
 }
 
 int client_stream(const char *socket, const char *path, client_line take, void *context,
@@ -89,7 +93,9 @@ int client_stream(const char *socket, const char *path, client_line take, void *
                          "plugin ls) or the service running, and are you root?",
                          socket, curl_easy_strerror(code));
     else if (status != 200)
-        result = fail_with(&reader, err);
+        result = fail_with(&reader, status, err);
+    else if (code != CURLE_OK && !reader.stopped)
+        result = broke_off(socket, code, err);
     free(reader.text);
     curl_easy_cleanup(reader.curl);
     return result;

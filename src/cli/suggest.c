@@ -239,7 +239,7 @@ int policy_suggest(const struct cli *cli, const char *subject, const char *netwo
     const size_t given =
         json_array_size(json_object_get(json_object_get(answer, "policy"), "allow"));
     json_decref(answer);
-    if (result < 0 || seen.err.code != NE_OK) {
+    if (result != 0 || seen.err.code != NE_OK) {
         free(seen.items);
         return fail(seen.err.text);
     }

@@ -179,11 +179,7 @@ static unsigned status_of(enum ne_code code) {
 }
 
 static void answer_error(struct ne_http_response *response, unsigned status, const char *text) {
-    /* Our own texts are UTF-8, but they may repeat the start of a user's text, cut anywhere. */
-    json_t *json = json_pack("{s:s}", "Err", text);
-    if (json == NULL)
-        json = json_pack("{s:s}", "Err", "netenforce: the request was refused");
-    json_body_write(response, status, PLUGIN_TYPE, json);
+    json_body_write(response, status, PLUGIN_TYPE, json_pack("{s:s}", "Err", text));
 }
 
 static void answer_failure(struct ne_http_response *response, const char *path,

@@ -5,12 +5,8 @@ The engine is a little server that says what dockerd's API would. tests/engine a
 
 from __future__ import annotations
 
-import http.server
 import json
-import os
-import socketserver
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,41 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from lab.daemon import BUILD, NETWORK, Daemon, Member, network_body, plug_outside  # noqa: E402
 from lab.listener import Listener  # noqa: E402
 from lab.process import Result, wait_until  # noqa: E402
+from lab.stand_in import StandIn  # noqa: E402
 
 GATEWAY, OUTSIDE = "10.88.0.1", "192.0.2.2"
-
-
-class Engine:
-    """Answers for dockerd."""
-
-    def __init__(self, path: Path) -> None:
-        self.answers: dict[str, Any] = {
-            "/version": {"Version": "28.5.2"},
-            "/plugins/netenforce/driver:latest/json": {"Enabled": True},
-        }
-        engine = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 (the library's name)
-                body = json.dumps(engine.answers.get(self.path, {"message": "no such"})).encode()
-                self.send_response(200 if self.path in engine.answers else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def address_string(self) -> str:
-                return "unix"
-
-        self.server = socketserver.ThreadingUnixStreamServer(str(path), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        """End it."""
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class World:
@@ -66,7 +30,10 @@ class World:
         self.folder = folder
         self.daemon = Daemon(folder).start()
         self.outside = plug_outside(self.daemon.netns)
-        self.engine = Engine(folder / "docker.sock")
+        self.engine = StandIn(folder / "docker.sock", {
+            "/version": {"Version": "28.5.2"},
+            "/plugins/netenforce/driver:latest/json": {"Enabled": True},
+        })  # fmt: skip
         self.resolv = folder / "resolv.conf"
         self.resolv.write_text("nameserver 192.0.2.53\n")
         self.daemon.call("CreateNetwork", network_body())
@@ -162,6 +129,14 @@ def marks_of_another(world: World) -> None:
     )
 
 
+def marks_with_a_comment(comment: str) -> Callable[[World], None]:
+    def mark(world: World) -> None:
+        world.daemon.netns.run("iptables-legacy", "-t", "mangle", "-A", "OUTPUT", "-m", "comment",
+                               "--comment", comment, "-j", "MARK", "--set-mark", "0x1")  # fmt: skip
+
+    return mark
+
+
 def marks_of_another_in_nft(world: World) -> None:
     world.daemon.netns.run("nft", "add table ip other")
     world.daemon.netns.run("nft", "add chain ip other out { type filter hook output priority 0; }")
@@ -182,8 +157,7 @@ def disabled(world: World) -> None:
 
 
 def no_engine(world: World) -> None:
-    world.engine.server.server_close()
-    os.unlink(world.folder / "docker.sock")
+    world.engine.close()
 
 
 def audit(world: World) -> None:
@@ -218,6 +192,8 @@ FAULTS: dict[str, tuple[Callable[[World], None], str]] = {
     "proxy by role": (nobody_with_the_role, "is there with role=proxy"),
     "forwarding": (no_forwarding, "does not forward IPv4"),
     "mark": (marks_of_another, "--set-xmark 0x1/0xffffffff"),
+    "mark in Latin-1": (marks_with_a_comment("caf\udce9"), '--comment "caf?" -j MARK'),
+    "mark cut in a letter": (marks_with_a_comment("a" + "ä" * 99), "aää"),
     "mark in nft": (marks_of_another_in_nft, "0x40000000"),
     "resolver": (leak, "names 127.0.0.1"),
     "engine": (crash, "crashes"),

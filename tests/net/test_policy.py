@@ -237,6 +237,7 @@ BAD = {
     "a list of numbers": ({"allow": [5]}, 400, "option allow"),
     "unknown": ({"colour": "blue"}, 400, "unknown"),
     "unknown taken back": ({"colour": None}, 400, "unknown"),
+    "cut in a letter": ({"mode": "a" + "ä" * 60}, 400, "option mode"),
     "no amount": ({"quota": "lots"}, 400, "option quota"),
     "too fast": ({"rate": "101gbit"}, 400, "option rate"),
     "a neighbour": ({"allow": "10.88.0.9:80/tcp"}, 400, "own pool"),
@@ -379,6 +380,7 @@ def test_the_command(world: World) -> None:
     bad(1, "policy", "rm", short, f"{GATEWAY}:9000/tcp")
     bad(1, "policy", "show", "ffffffffffff")
     bad(1, "policy", "set", short, "allow=x")
+    bad(1, "policy", "check", short, "mode=a" + "ä" * 60)
     bad(2, "policy", "set", short, "allow")
     bad(2, "policy", "set", short)
     bad(2, "policy", "fly", short)

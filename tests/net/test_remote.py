@@ -267,6 +267,11 @@ def test_malformed_bodies(daemon: Daemon, body: bytes) -> None:
     assert daemon.left()[0] == [] and daemon.left()[2] == []
 
 
+def test_a_text_that_is_cut_in_a_letter(daemon: Daemon) -> None:
+    answer = daemon.try_call("CreateNetwork", network_body(mode="a" + "ä" * 60))
+    assert 'option mode: "aää' in error(answer), answer
+
+
 def test_every_field_of_another_type(daemon: Daemon) -> None:
     """Each member of each body is replaced by each kind of value: answered, never fatal."""
     odd: list[Any] = [None, True, -1, 1e300, "x", "\0", [], [[]], {}, {"a": {}}, "9" * 5000]

@@ -30,6 +30,7 @@ from lab.daemon import (  # noqa: E402
 from lab.listener import Listener  # noqa: E402
 from lab.netns import Netns  # noqa: E402
 from lab.process import Result, Service, wait_until  # noqa: E402
+from lab.stand_in import StandIn  # noqa: E402
 
 GATEWAY = "10.88.0.1"
 WAYS = {"ports", "addresses", "beyond", "metadata", "dns", "protocols", "source", "mac", "link_local",
@@ -43,11 +44,12 @@ class World:
         self.daemon = Daemon(folder).start()
         self.outside = plug_outside(self.daemon.netns)
         self.daemon.netns.ip("route add default via 192.0.2.2")
+        self.control = self.daemon.control  # which the command asks
 
     def verify(self, *words: str) -> Result:
         """The command, in the host's namespace."""
         return self.daemon.netns.run(
-            str(BUILD / "netenforce"), "--socket", str(self.daemon.control), "verify", *words,
+            str(BUILD / "netenforce"), "--socket", str(self.control), "verify", *words,
             check=False,
         )  # fmt: skip
 
@@ -163,6 +165,24 @@ def test_what_the_policy_allows_is_no_hole(world: World) -> None:
     world.daemon.netns.run("ip", "route", "del", "default")
     status, network = world.tried()
     assert status == 0 and results(network, "beyond") == {"closed", "missing"}
+
+
+def test_what_the_policy_allows_has_to_be_known(world: World) -> None:
+    """Of what it is not told, the command cannot say that it is a hole."""
+    world.daemon.call("CreateNetwork", network_body(allow=f"{GATEWAY}:22/tcp"))
+
+    def answer(method: str, path: str, body: bytes) -> tuple[int, Any]:
+        if path.endswith(f"/explain/{GATEWAY}%3A22%2Ftcp"):
+            return 500, {"error": {"code": "no_memory", "message": "no memory for that"}}
+        return world.daemon.ask(method, path, body, control=True)
+
+    world.control = world.daemon.folder / "stand_in.sock"
+    stand_in = StandIn(world.control, {}, answer)
+    done = world.verify("--json")
+    stand_in.close()
+    [network] = json.loads(done.out)["networks"]
+    assert done.status == 1 and f"{GATEWAY}:22/tcp: no memory for that" in network["error"], done
+    assert "could not be tried" in done.err and world.endpoints() == []
 
 
 def test_neighbours_that_may_reach_each_other(world: World) -> None:

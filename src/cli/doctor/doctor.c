@@ -3,6 +3,7 @@
 #include "../progress.h"
 #include "findings.h"
 
+#include <netenforce/text.h>
 #include <netenforce/version.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@ void finding(json_t *findings, enum level level, const char *check, const char *
     va_start(list, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, list);
     va_end(list);
+    ne_text_mend(text);
     (void)json_array_append_new(findings,
                                 json_pack("{s:s, s:s, s:s, s:s?}", "level", level_keys[level],
                                           "check", check, "found", text, "advice", advice));

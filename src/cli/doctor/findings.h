@@ -14,7 +14,7 @@ enum level {
 };
 
 /* finding() - Add one to the list @findings: @check is its key ("proxy"), @advice what to do, or
- * NULL. The texts are copied. */
+ * NULL. The texts are copied; what is found may repeat what is anybody's, cut anywhere. */
 void finding(json_t *findings, enum level level, const char *check, const char *advice,
              const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 

@@ -122,15 +122,15 @@ static int go_on(struct log *log, char path[static CLIENT_PATH_SIZE], struct ne_
 
 static int show(struct log *log, const char *since, struct ne_error *err) {
     char path[CLIENT_PATH_SIZE];
-    if (make_path(log, since, path, err) < 0)
-        return -1;
-    while (client_stream(log->cli->socket, path, on_line, log, err) == 0) {
+    int result = make_path(log, since, path, err);
+    while (result >= 0) {
+        result = client_stream(log->cli->socket, path, on_line, log, err);
         if (!log->cli->log.follow || log->failed)
-            return 0;
-        if (go_on(log, path, err) < 0)
-            return -1;
+            break;
+        if (result >= 0)
+            result = go_on(log, path, err);
     }
-    return -1;
+    return result;
 }
 
 int command_log(const struct cli *cli, int count, char **words) {
@@ -151,7 +151,7 @@ int command_log(const struct cli *cli, int count, char **words) {
     (void)signal(SIGTERM, on_interrupt);
     int result = show(&log, since, &err);
     json_decref(log.known);
-    return result < 0 ? fail(err.text) : EXIT_GOOD;
+    return result != 0 ? fail(err.text) : EXIT_GOOD;
 }
 
 static bool on_metrics(void *context, const char *line, size_t size) {
@@ -163,7 +163,7 @@ int command_metrics(const struct cli *cli, int count, char **words) {
     struct ne_error err = {0};
     (void)count;
     (void)words;
-    if (client_stream(cli->socket, "/metrics", on_metrics, NULL, &err) < 0)
+    if (client_stream(cli->socket, "/metrics", on_metrics, NULL, &err) != 0)
         return fail(err.text);
     return fflush(stdout) == 0 ? EXIT_GOOD : EXIT_FAILED;
 }

@@ -23,30 +23,33 @@ enum result attempt_result(const struct attempt *attempt) {
 }
 
 /* explain() - What the model says of @attempt, if it is made from @endpoint. */
-static void explain(const struct cli *cli, const char *endpoint, struct attempt *attempt) {
+static int explain(const struct cli *cli, const char *endpoint, struct attempt *attempt,
+                   struct ne_error *err) {
     char text[NE_TARGET_TEXT];
     char folder[CLIENT_PATH_SIZE];
     char path[CLIENT_PATH_SIZE];
-    struct ne_error err;
-    if (client_path(folder, "/v1/endpoints/", endpoint, "/explain/", &err) < 0 ||
-        client_path(path, folder, ne_target_format(&attempt->target, text), "", &err) < 0)
-        return;
-    json_t *answer = client_get(cli->socket, path, &err);
+    (void)ne_target_format(&attempt->target, text);
+    if (client_path(folder, "/v1/endpoints/", endpoint, "/explain/", err) < 0 ||
+        client_path(path, folder, text, "", err) < 0)
+        return -1;
+    json_t *answer = client_get(cli->socket, path, err);
     if (answer == NULL)
-        return;
+        return ne_context(err, "explain %s", text);
     attempt->must_pass = attempt->may_pass = strcmp(text_of(answer, "verdict"), "pass") == 0;
     attempt->handed = json_is_string(json_object_get(answer, "handed_to"));
     json_decref(answer);
+    return 0;
 }
 
 /* expect() - What may arrive: by the model that the rules are made of, not by what is there. */
-static void expect(const struct cli *cli, const char *endpoint, bool audits,
-                   struct attempts *attempts) {
+static int expect(const struct cli *cli, const char *endpoint, bool audits,
+                  struct attempts *attempts, struct ne_error *err) {
     for (size_t i = 0; i < attempts->count; i++) {
         struct attempt *attempt = &attempts->items[i];
         switch (attempt->judge) {
         case JUDGE_MODEL:
-            explain(cli, endpoint, attempt);
+            if (explain(cli, endpoint, attempt, err) < 0)
+                return -1;
             break;
         case JUDGE_MODE:
             attempt->may_pass = audits;
@@ -55,6 +58,7 @@ static void expect(const struct cli *cli, const char *endpoint, bool audits,
             break;
         }
     }
+    return 0;
 }
 
 static int send_all(const struct place *place, struct receivers *receivers,
@@ -238,7 +242,8 @@ static int try_all(const struct cli *cli, const json_t *network, struct trial *t
     if (attempts_make(&trial->attempts, &trial->ground, place, neighbour, proxies, err) < 0)
         return -1;
     read_mode(trial, policy);
-    expect(cli, place->id, trial->audits, &trial->attempts);
+    if (expect(cli, place->id, trial->audits, &trial->attempts, err) < 0)
+        return -1;
     int result = receivers_open(&receivers, &trial->ground, place, neighbour, err);
     if (result == 0)
         result = ask_proxies(trial, proxies, place, &receivers, err);
