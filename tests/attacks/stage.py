@@ -20,6 +20,7 @@ UPSTREAM = "198.51.100.9"  # the host's, whom only its forwarder asks
 HOST_TCP = (22, 53, 2375, OPEN, PROXY + 1)
 HOST_UDP = (53, 67, 137, 1900, 5353, 5355, OPEN, PROXY)
 MEMBER_PROXY = 3128  # the port of a proxy that is a container of the network
+ANNOUNCED = 1.5  # seconds: from 28 on an engine announces an address three times, a second apart
 FIRST = "02:42:66:00:00:01"  # the MAC address of who attacks as process 1
 
 
@@ -144,6 +145,8 @@ class Stage:
         self.far_network = lab.engine.network("far")
         self.far = lab.engine.start("--network", "far", command=serve)
         self.listeners = Responder(lab.host.netns, tcp=HOST_TCP, udp=HOST_UDP)
+        with self.docker0.capture() as capture:
+            capture.wait_for_quiet(ANNOUNCED)
 
     def around(self, side: Side) -> Around:
         """What an attacker of a side finds around it."""

@@ -9,8 +9,10 @@ queues; as many markers as a path has hops, on each CPU, push out whatever was s
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 
 from .netns import Netns
@@ -107,6 +109,17 @@ class Receiver:
         """Start counting anew."""
         self.settle()
         self._packets.clear()
+
+    def wait_for_quiet(self, seconds: float) -> None:
+        """Return once nothing has arrived for so long, and forget it all."""
+        self.forget()
+        since = time.monotonic()
+        while (left := since + seconds - time.monotonic()) > 0:
+            for sock in select.select(self._sockets, [], [], left)[0]:
+                self._drain(sock)
+            if any(packet.interface != "lo" for packet in self._packets):
+                since = time.monotonic()
+            self._packets.clear()
 
     def close(self) -> None:
         """Stop receiving."""
