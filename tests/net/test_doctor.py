@@ -5,12 +5,8 @@ The engine is a little server that says what dockerd's API would. tests/engine a
 
 from __future__ import annotations
 
-import http.server
 import json
-import os
-import socketserver
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,41 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from lab.daemon import BUILD, NETWORK, Daemon, Member, network_body, plug_outside  # noqa: E402
 from lab.listener import Listener  # noqa: E402
 from lab.process import Result, wait_until  # noqa: E402
+from lab.stand_in import StandIn  # noqa: E402
 
 GATEWAY, OUTSIDE = "10.88.0.1", "192.0.2.2"
-
-
-class Engine:
-    """Answers for dockerd."""
-
-    def __init__(self, path: Path) -> None:
-        self.answers: dict[str, Any] = {
-            "/version": {"Version": "28.5.2"},
-            "/plugins/netenforce/driver:latest/json": {"Enabled": True},
-        }
-        engine = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 (the library's name)
-                body = json.dumps(engine.answers.get(self.path, {"message": "no such"})).encode()
-                self.send_response(200 if self.path in engine.answers else 404)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def address_string(self) -> str:
-                return "unix"
-
-        self.server = socketserver.ThreadingUnixStreamServer(str(path), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        """End it."""
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class World:
@@ -66,7 +30,10 @@ class World:
         self.folder = folder
         self.daemon = Daemon(folder).start()
         self.outside = plug_outside(self.daemon.netns)
-        self.engine = Engine(folder / "docker.sock")
+        self.engine = StandIn(folder / "docker.sock", {
+            "/version": {"Version": "28.5.2"},
+            "/plugins/netenforce/driver:latest/json": {"Enabled": True},
+        })  # fmt: skip
         self.resolv = folder / "resolv.conf"
         self.resolv.write_text("nameserver 192.0.2.53\n")
         self.daemon.call("CreateNetwork", network_body())
@@ -182,8 +149,7 @@ def disabled(world: World) -> None:
 
 
 def no_engine(world: World) -> None:
-    world.engine.server.server_close()
-    os.unlink(world.folder / "docker.sock")
+    world.engine.close()
 
 
 def audit(world: World) -> None:
