@@ -29,8 +29,10 @@ static const char *read_text(const char *at, const char *end, json_t **value) {
     while (at < end && *at != '"') {
         bool escaped = *at == '\\' && at + 1 < end;
         at += escaped ? 1 : 0;
-        text[size++] = *at == 'n' && escaped ? '\n' : *at;
-        at++;
+        text[size] = *at++;
+        if (escaped && text[size] == 'n')
+            text[size] = '\n';
+        size++;
     }
     *value = at < end ? json_stringn(text, size) : NULL;
     free(text);
