@@ -150,8 +150,11 @@ int ne_options_set(struct ne_options *options, enum ne_option_scope scope, const
 #define NE_PROXY_TEXT (NE_ADDR_TEXT + 9)
 const char *ne_proxy_format(const struct ne_proxy *proxy, char out[static NE_PROXY_TEXT]);
 
-/* ne_options_equal() - Whether two sets of options say the same. */
+/* ne_options_equal() - Whether two sets of options say the same. ne_options_difference() - The key
+ * of the first that they do not; NULL if they do.
+ */
 bool ne_options_equal(const struct ne_options *a, const struct ne_options *b);
+const char *ne_options_difference(const struct ne_options *a, const struct ne_options *b);
 
 /* ne_refuse_name() - "reject" or "drop". ne_mode_name() - "enforce", "audit" or "transparent". */
 const char *ne_refuse_name(enum ne_refuse refuse);

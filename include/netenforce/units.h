@@ -14,9 +14,10 @@
 
 #define NE_UNIT_TEXT 32
 
-#define NE_RATE_FORM  "none, or a number with kbit, mbit or gbit: 10mbit"
-#define NE_PACE_FORM  "none, or a number with /s, /m or /h: 20/s"
-#define NE_BYTES_FORM "none, or a number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB: 1GiB"
+#define NE_RATE_FORM "none, or a number with kbit, mbit or gbit: 10mbit (8kbit to 100gbit)"
+#define NE_PACE_FORM "none, or a number with /s, /m or /h: 20/s (1 to 1000000)"
+#define NE_BYTES_FORM                                                                              \
+    "none, or a number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB: 1GiB (1 to 1048576TiB)"
 
 /* From 8 kbit/s, below which a full packet waits for more than a second, up to what the kernel's
  * limit can count: bytes a second times 10^9 in 64 bits (nft_limit_init(),

@@ -8,11 +8,12 @@
 
 #define ID_SHOWN 12
 
-static void print_name(const char *before, const char *name, const char *id) {
+/* add_name() - @name, or the beginning of @id, with @before in front. */
+static void add_name(json_t *names, const char *before, const char *name, const char *id) {
     if (name != NULL && *name != '\0')
-        (void)printf("%s%s\n", before, name);
+        (void)json_array_append_new(names, json_sprintf("%s%s", before, name));
     else
-        (void)printf("%s%.*s\n", before, ID_SHOWN, id);
+        (void)json_array_append_new(names, json_sprintf("%s%.*s", before, ID_SHOWN, id));
 }
 
 static json_t *inspect(const char *network) {
@@ -21,13 +22,13 @@ static json_t *inspect(const char *network) {
     return client_path(path, "/networks/", network, "", &err) < 0 ? NULL : client_docker(path);
 }
 
-static void print_networks(const json_t *networks) {
+static void add_networks(json_t *names, const json_t *networks) {
     size_t i;
     const json_t *network;
     json_array_foreach(networks, i, network) {
         const char *id = text_of(network, "id");
         json_t *found = inspect(id);
-        print_name("", json_string_value(json_object_get(found, "Name")), id);
+        add_name(names, "", json_string_value(json_object_get(found, "Name")), id);
         json_decref(found);
     }
 }
@@ -44,8 +45,9 @@ static const char *container_of(json_t *found, const char *endpoint) {
     return NULL;
 }
 
-/* print_endpoints() - Of the network @only, with @before in front; NULL: of all. */
-static void print_endpoints(const json_t *endpoints, const char *only, const char *before) {
+/* add_endpoints() - Of the network @only, with @before in front; NULL: of all. */
+static void add_endpoints(json_t *names, const json_t *endpoints, const char *only,
+                          const char *before) {
     size_t i;
     const json_t *endpoint;
     json_array_foreach(endpoints, i, endpoint) {
@@ -54,13 +56,13 @@ static void print_endpoints(const json_t *endpoints, const char *only, const cha
         if (only != NULL && strcmp(network, only) != 0)
             continue;
         json_t *found = inspect(network);
-        print_name(before, container_of(found, id), id);
+        add_name(names, before, container_of(found, id), id);
         json_decref(found);
     }
 }
 
 /* subjects() - What NET[/ENDPOINT] can be, given that it begins with @begun. */
-static int subjects(const struct cli *cli, const char *begun, const json_t *networks,
+static int subjects(const struct cli *cli, json_t *names, const char *begun, const json_t *networks,
                     const json_t *endpoints) {
     char network[RESOLVED_ID_SIZE];
     char endpoint[RESOLVED_ID_SIZE];
@@ -68,15 +70,29 @@ static int subjects(const struct cli *cli, const char *begun, const json_t *netw
     struct ne_error err;
     const char *slash = strchr(begun, '/');
     if (slash == NULL) {
-        print_networks(networks);
+        add_networks(names, networks);
         return EXIT_GOOD;
     }
     (void)snprintf(before, sizeof(before), "%.*s", (int)(slash - begun), begun);
     if (resolve_subject(cli, before, network, endpoint, &err) < 0)
         return EXIT_FAILED;
     (void)snprintf(before, sizeof(before), "%.*s/", (int)(slash - begun), begun);
-    print_endpoints(endpoints, network, before);
+    add_endpoints(names, endpoints, network, before);
     return EXIT_GOOD;
+}
+
+static void print(const struct cli *cli, json_t *names) {
+    size_t i;
+    const json_t *name;
+    if (cli->as_json) {
+        json_t *whole = json_pack("{s:O}", "names", names);
+        (void)print_json(whole);
+        json_decref(whole);
+        return;
+    }
+    json_array_foreach(names, i, name) {
+        (void)puts(json_string_value(name));
+    }
 }
 
 /* Says nothing of its failures: a shell that completes has no room for it. */
@@ -86,23 +102,27 @@ int command_names(const struct cli *cli, int count, char **words) {
     json_t *endpoints = networks == NULL ? NULL : client_get(cli->socket, "/v1/endpoints", &err);
     const json_t *nets = json_object_get(networks, "networks");
     const json_t *ends = json_object_get(endpoints, "endpoints");
+    json_t *names = json_array();
     int result = EXIT_FAILED;
     if (endpoints == NULL) {
         result = EXIT_FAILED;
     } else if (count == 1 && strcmp(words[0], "networks") == 0) {
-        print_networks(nets);
+        add_networks(names, nets);
         result = EXIT_GOOD;
     } else if (count == 1 && strcmp(words[0], "endpoints") == 0) {
-        print_endpoints(ends, NULL, "");
+        add_endpoints(names, ends, NULL, "");
         result = EXIT_GOOD;
     } else if (count == 2 && strcmp(words[0], "subjects") == 0) {
-        result = subjects(cli, words[1], nets, ends);
+        result = subjects(cli, names, words[1], nets, ends);
     } else {
         (void)fputs(
             "netenforce: accepted is names networks|endpoints, or names subjects BEGINNING\n",
             stderr);
         result = EXIT_USAGE;
     }
+    if (result == EXIT_GOOD)
+        print(cli, names);
+    json_decref(names);
     json_decref(endpoints);
     json_decref(networks);
     return result;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NOBODY "no network is called so; accepted is a name, id, bridge or subnet (netenforce ls)"
+
 /* One network of the file, and what the daemon says of it. */
 struct item {
     const struct ne_declared *declared;
@@ -119,7 +121,7 @@ static int check(const struct cli *cli, const struct item *item, json_t *told,
 static int apply(const struct cli *cli, const struct item *item, json_t *told,
                  struct ne_error *err) {
     if (item->network == NULL)
-        return ne_fail(err, NE_NOT_FOUND, "no network is called so");
+        return ne_fail(err, NE_NOT_FOUND, NOBODY);
     json_t *answer = patch(cli, item, "/policy", err);
     if (answer == NULL)
         return -1;
@@ -192,7 +194,7 @@ static void diff_option(const struct cli *cli, const struct item *item, const ch
 static int diff(const struct cli *cli, const struct item *item, json_t *told,
                 struct ne_error *err) {
     if (item->network == NULL)
-        return ne_fail(err, NE_NOT_FOUND, "no network is called so");
+        return ne_fail(err, NE_NOT_FOUND, NOBODY);
     json_t *list = json_array();
     json_t *changes = changes_of(item);
     const char *key;
@@ -234,7 +236,7 @@ static bool refused(const struct cli *cli, const json_t *networks,
         find(cli, networks, &item);
         json_t *answer = NULL;
         if (item.network == NULL)
-            (void)ne_fail(&err, NE_NOT_FOUND, "no network is called so");
+            (void)ne_fail(&err, NE_NOT_FOUND, NOBODY);
         else if (read_now(&item, &err) == 0)
             answer = patch(cli, &item, "/policy/check", &err);
         if (answer == NULL)

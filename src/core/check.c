@@ -21,7 +21,8 @@ static int check_family(const struct ne_prefix *pool, const struct ne_prefix *ga
                        "--gateway, or use the default IPAM driver",
                        family, pool_text);
     if (!ne_prefix_contains(pool, &gateway->addr))
-        return ne_fail(err, NE_BAD_INPUT, "gateway %s is not in the pool %s", gateway_text,
+        return ne_fail(err, NE_BAD_INPUT,
+                       "gateway %s is not in the pool %s: give a --gateway within it", gateway_text,
                        pool_text);
     if (!ne_addr_is_host(&gateway->addr))
         return ne_fail(err, NE_BAD_INPUT,
@@ -39,7 +40,9 @@ static int check_proxies(const struct ne_network *network, const struct ne_optio
         char text[NE_ADDR_TEXT];
         ne_addr_format(addr, text);
         if (addr->family == NE_V4 && network->pool4.addr.family == NE_NONE)
-            return ne_fail(err, NE_BAD_INPUT, "option proxy: %s is IPv4, but the network has none",
+            return ne_fail(err, NE_BAD_INPUT,
+                           "option proxy: %s is IPv4, but the network has none: create it with an "
+                           "IPv4 --subnet",
                            text);
         if (addr->family == NE_V6 && network->pool6.addr.family == NE_NONE)
             return ne_fail(err, NE_BAD_INPUT,
@@ -180,6 +183,21 @@ int ne_role_check(const struct ne_model *model, const struct ne_endpoint *endpoi
                    count, SHORT_ID, endpoint->network, NE_PROXY_MAX);
 }
 
+/* difference() - In what two networks of one id differ, the first of it. */
+static const char *difference(const struct ne_network *a, const struct ne_network *b) {
+    if (!ne_prefix_equal(&a->pool4, &b->pool4) || !ne_prefix_equal(&a->pool6, &b->pool6))
+        return "--subnet";
+    if (!ne_prefix_equal(&a->gateway4, &b->gateway4) ||
+        !ne_prefix_equal(&a->gateway6, &b->gateway6))
+        return "--gateway";
+    if (a->internal != b->internal)
+        return "--internal";
+    const char *key = ne_options_difference(&a->asked, &b->asked);
+    if (key == NULL)
+        key = ne_options_difference(&a->options, &b->options);
+    return key != NULL ? key : "its bridge";
+}
+
 int ne_network_check(const struct ne_model *model, const struct ne_network *network,
                      struct ne_error *err) {
     if (network->pool4.addr.family == NE_NONE && network->pool6.addr.family == NE_NONE)
@@ -201,8 +219,9 @@ int ne_network_check(const struct ne_model *model, const struct ne_network *netw
     for (size_t i = 0; i < model->networks.count; i++) {
         const struct ne_network *other = ne_model_network_at(model, i);
         if (strcmp(other->id, network->id) == 0)
-            return ne_fail(err, NE_CONFLICT, "network %.*s exists already with other settings",
-                           SHORT_ID, network->id);
+            return ne_fail(err, NE_CONFLICT,
+                           "network %.*s exists already with other settings (%s): remove it first",
+                           SHORT_ID, network->id, difference(other, network));
         if (strcmp(other->bridge, network->bridge) == 0)
             return ne_fail(err, NE_CONFLICT,
                            "bridge %s belongs to network %.*s: choose another "
@@ -230,8 +249,9 @@ static int check_address(const struct ne_addr *addr, const struct ne_prefix *poo
     char pool_text[NE_PREFIX_TEXT];
     ne_addr_format(addr, text);
     if (!ne_prefix_contains(pool, addr))
-        return ne_fail(err, NE_BAD_INPUT, "address %s is not in the network's pool %s", text,
-                       ne_prefix_format(pool, pool_text));
+        return ne_fail(err, NE_BAD_INPUT,
+                       "address %s is not in the network's pool %s: choose an --ip%s within it",
+                       text, ne_prefix_format(pool, pool_text), addr->family == NE_V6 ? "6" : "");
     if (ne_addr_equal(addr, &gateway->addr))
         return ne_fail(err, NE_BAD_INPUT, "address %s is the bridge's own: choose another", text);
     return 0;

@@ -12,10 +12,16 @@
     "off, log, or the addresses of up to 4 name servers with commas or spaces: 192.0.2.53, "       \
     "2001:db8::53"
 
+/* bad_value_since() - @why stands in brackets; empty where the form says enough. */
+static int bad_value_since(struct ne_error *err, const char *key, const char *text, const char *why,
+                           const char *accepted) {
+    return ne_fail(err, NE_BAD_INPUT, "option %s: \"%.*s\" is not accepted%s; accepted is %s", key,
+                   OPTION_SHOWN, text, why, accepted);
+}
+
 static int bad_value(struct ne_error *err, const char *key, const char *text,
                      const char *accepted) {
-    return ne_fail(err, NE_BAD_INPUT, "option %s: \"%.*s\" is not accepted; accepted is %s", key,
-                   OPTION_SHOWN, text, accepted);
+    return bad_value_since(err, key, text, "", accepted);
 }
 
 /* parse_number() - Decimal digits alone, from @low to @high. */
@@ -72,15 +78,29 @@ static bool parse_one_proxy(char *item, struct ne_proxy *proxy) {
             port = colon + 1;
         }
     }
-    if (parsed.addr.family != NE_NONE && !ne_addr_is_host(&parsed.addr))
-        return false;
-
     unsigned number = 0;
     if (!parse_number(port, 1, 65535, &number))
         return false;
     parsed.port = (uint16_t)number;
     *proxy = parsed;
     return true;
+}
+
+/* is_loopback() - 127.0.0.0/8 or ::1. */
+static bool is_loopback(const struct ne_addr *addr) {
+    static const struct ne_addr one = {.family = NE_V6, .bytes = {[15] = 1}};
+    return addr->family == NE_V4 ? addr->bytes[0] == 127 : ne_addr_equal(addr, &one);
+}
+
+/* bad_address() - No packet of a container has @addr for a destination. */
+static int bad_address(struct ne_error *err, const char *key, const char *text,
+                       const struct ne_addr *addr, const char *instead, const char *accepted) {
+    char why[160];
+    (void)snprintf(why, sizeof(why), " (a container cannot reach %s; %s)",
+                   is_loopback(addr) ? "the host's loopback"
+                                     : "unspecified, multicast and link-local addresses",
+                   instead);
+    return bad_value_since(err, key, text, why, accepted);
 }
 
 static bool has_proxy(const struct ne_proxies *list, const struct ne_proxy *proxy) {
@@ -103,6 +123,11 @@ int read_proxies(void *value, const char *key, const char *text, struct ne_error
         struct ne_proxy proxy;
         if (found < 0 || !parse_one_proxy(item, &proxy))
             return bad_value(err, key, text, PROXY_FORM);
+        if (proxy.addr.family != NE_NONE && !ne_addr_is_host(&proxy.addr)) {
+            char instead[64];
+            (void)snprintf(instead, sizeof(instead), "name a port of the bridge: %u", proxy.port);
+            return bad_address(err, key, text, &proxy.addr, instead, PROXY_FORM);
+        }
         if (has_proxy(list, &proxy))
             continue;
         if (list->count == NE_PROXY_MAX)
@@ -164,8 +189,11 @@ int read_dns(void *value, const char *key, const char *text, struct ne_error *er
     /* An empty list allows nothing, as "off" does. */
     while ((found = next_item(&rest, item, sizeof(item))) != 0) {
         struct ne_addr addr;
-        if (found < 0 || !ne_addr_parse(item, &addr) || !ne_addr_is_host(&addr))
+        if (found < 0 || !ne_addr_parse(item, &addr))
             return bad_value(err, key, text, DNS_FORM);
+        if (!ne_addr_is_host(&addr))
+            return bad_address(err, key, text, &addr, "dns=log asks the host's own servers",
+                               DNS_FORM);
         if (has_server(dns, &addr))
             continue;
         if (dns->count == NE_DNS_MAX)
@@ -302,7 +330,8 @@ int read_log(void *value, const char *key, const char *text, struct ne_error *er
     if (strcasecmp(text, "off") == 0)
         return 0;
     if (strcasecmp(text, "none") == 0 || !ne_pace_parse(text, pace))
-        return bad_value(err, key, text, "off, or the most events with /s, /m or /h: 5/s");
+        return bad_value(err, key, text,
+                         "off, or the most events with /s, /m or /h: 5/s (1 to 1000000)");
     return 0;
 }
 

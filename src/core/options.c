@@ -182,19 +182,23 @@ int ne_options_clear(struct ne_options *options, enum ne_option_scope scope, con
 }
 
 /* The usual form is unique, so values that are written alike say the same. */
-bool ne_options_equal(const struct ne_options *a, const struct ne_options *b) {
+const char *ne_options_difference(const struct ne_options *a, const struct ne_options *b) {
     char text_a[NE_OPTION_TEXT];
     char text_b[NE_OPTION_TEXT];
     for (size_t i = 0; i < COUNT(known_options); i++) {
         const struct option *option = &known_options[i];
         if (present(a, option) != present(b, option))
-            return false;
+            return option->key;
         if (!present(a, option))
             continue;
         write_value(a, option, text_a);
         write_value(b, option, text_b);
         if (strcmp(text_a, text_b) != 0)
-            return false;
+            return option->key;
     }
-    return true;
+    return NULL;
+}
+
+bool ne_options_equal(const struct ne_options *a, const struct ne_options *b) {
+    return ne_options_difference(a, b) == NULL;
 }

@@ -9,13 +9,19 @@ static bool mac_is_zero(const struct ne_mac *mac) {
     return ne_mac_equal(mac, &zero);
 }
 
-static bool same_endpoint(const struct ne_endpoint *known, const struct ne_endpoint *wanted) {
+/* difference() - In what @wanted differs from the endpoint of its id, the first of it; or NULL. */
+static const char *difference(const struct ne_endpoint *known, const struct ne_endpoint *wanted) {
     bool same_mac =
         known->mac_is_ours ? mac_is_zero(&wanted->mac) : ne_mac_equal(&known->mac, &wanted->mac);
-    return same_mac && strcmp(known->network, wanted->network) == 0 &&
-           ne_addr_equal(&known->addr4, &wanted->addr4) &&
-           ne_addr_equal(&known->addr6, &wanted->addr6) &&
-           ne_options_equal(known->options, wanted->options);
+    if (!same_mac)
+        return "--mac-address";
+    if (strcmp(known->network, wanted->network) != 0)
+        return "its network";
+    if (!ne_addr_equal(&known->addr4, &wanted->addr4))
+        return "--ip";
+    if (!ne_addr_equal(&known->addr6, &wanted->addr6))
+        return "--ip6";
+    return ne_options_difference(known->options, wanted->options);
 }
 
 /* supersede() - The engine gave the address away again: who held it is gone, though
@@ -46,9 +52,12 @@ int ne_driver_create_endpoint(struct ne_driver *driver, const struct ne_endpoint
 
     const struct ne_endpoint *known = ne_model_endpoint(&driver->model, wanted->id);
     if (known != NULL) {
-        if (!same_endpoint(known, wanted))
-            return ne_fail(err, NE_CONFLICT, "endpoint %.12s exists already with other settings",
-                           wanted->id);
+        const char *differs = difference(known, wanted);
+        if (differs != NULL)
+            return ne_fail(err, NE_CONFLICT,
+                           "endpoint %.12s exists already with other settings (%s): disconnect its "
+                           "container first",
+                           wanted->id, differs);
         *made = known;
         return 0;
     }

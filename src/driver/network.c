@@ -169,7 +169,9 @@ static int take_declared(const struct ne_driver *driver, struct ne_network *netw
                          struct ne_error *err) {
     const struct ne_declared *declared = ne_declaration_of(&driver->declared, network);
     if (driver->undeclared != NULL)
-        return ne_fail(err, NE_STATE, "%s: mend it and send the daemon SIGHUP", driver->undeclared);
+        return ne_fail(err, NE_STATE,
+                       "%s: mend it and send the daemon SIGHUP (pkill -HUP -x netenforced)",
+                       driver->undeclared);
     if (declared != NULL)
         network->options = ne_declared_options(declared, &network->options);
     return 0;

@@ -73,7 +73,8 @@ static int free_addr(const struct ne_model *model, const char *network,
         if (!ne_addr_equal(found, bridge) && !is_taken(model, network, found))
             return 0;
     }
-    return ne_fail(err, NE_CONFLICT, "network %.12s has no address left for a probe", network);
+    return ne_fail(err, NE_CONFLICT,
+                   "network %.12s has no address left for a probe: use a larger --subnet", network);
 }
 
 int ne_driver_probe(struct ne_driver *driver, const char *network_id, time_t ends,

@@ -18,10 +18,10 @@ int check_resolver(const struct ne_driver *driver, const struct ne_network *netw
             &why, NE_UNSUPPORTED,
             "%s on the host names %s, and Docker before 25.0.5 asks that server for containers "
             "from the host's side, past every rule: name a server there that is not at "
-            "127.0.0.0/8, or "
-            "use Docker 28. With Docker from 25.0.5 on, or dockerd --dns ADDRESS, allow it: docker "
-            "plugin set netenforce/driver RESOLVER_LEAK=allow, or netenforced --resolver-leak "
-            "allow",
+            "127.0.0.0/8, or use Docker 28. With Docker from 25.0.5 on, or dockerd --dns ADDRESS, "
+            "allow it: docker plugin disable -f netenforce/driver, docker plugin set "
+            "netenforce/driver RESOLVER_LEAK=allow, docker plugin enable netenforce/driver; or "
+            "netenforced --resolver-leak allow",
             found.path, found.server);
     if (!driver->leak_allowed) {
         if (err != NULL)

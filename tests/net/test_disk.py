@@ -239,6 +239,7 @@ def test_a_table_is_missing(tmp_path: Path, table: str) -> None:
     six = "6" if table.endswith("6") else ""
     assert status == 400 and f"no table {name}" in answer["Err"], answer
     assert f"modprobe -a ip{six}_tables ip{six}table_{name}" in answer["Err"]
+    assert "FIREWALL=auto or nftables" in answer["Err"]
     assert daemon.links() == [] and daemon.records() == []
     assert daemon.get("/healthz") == {"status": "ok"}
     daemon.close()

@@ -9,6 +9,7 @@ Judged at the receivers: sockets on both sides, and what the host's stack took i
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import sys
@@ -20,7 +21,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from lab.backend import FENCE, NFTABLES, emptied  # noqa: E402
-from lab.daemon import NETWORK, Member, endpoint_id, network_body  # noqa: E402
+from lab.daemon import NETWORK, ROOT, Member, endpoint_id, network_body  # noqa: E402
 from lab.echo import echoes  # noqa: E402
 from lab.frames import ether, ip, syn_frame, tcp_syn, udp, udp_frame  # noqa: E402
 from lab.listener import Listener  # noqa: E402
@@ -125,6 +126,26 @@ def test_without_it_the_host_does_not(tmp_path: Path) -> None:
     world.change({"inbound": "true"})
     world.change({"inbound": "false"}, endpoint=3)
     assert reach(world, one) == EVERYTHING and reach(world, other) == set()
+    world.close()
+
+
+@pytest.mark.parametrize("options", [
+    {"icc": "true"}, {"icc": "true", "mode": "audit"}, {"mode": "transparent"},
+], ids=["icc", "audit", "transparent"])  # fmt: skip
+def test_a_container_is_silenced(tmp_path: Path, options: dict[str, str]) -> None:
+    """By the command that docs/operating.md has for it, whatever the network permits."""
+    page = (ROOT / "docs/operating.md").read_text()
+    [words] = re.findall(r"`netenforce policy set NET/CONTAINER ([^`]*)`: nothing passes", page)
+    world = World(tmp_path, inbound="true", allow=f"{GATEWAY}:9000/tcp", **options)
+    one, other = world.member(2), world.member(3)
+    assert one.connect(GATEWAY, 9000) == "open" and reach(world, one) == EVERYTHING
+    assert (one.connect(other.address, 80) == "open") == ("icc" in options)
+    done = world.daemon.command("policy", "set", f"{NETWORK[:12]}/{endpoint_id(2)[:12]}", *words.split())
+    assert done.status == 0, done
+    for address in (GATEWAY, GATEWAY6, other.address, other.address6, OUTSIDE):
+        for port in (80, 8080, 9000):
+            assert one.connect(address, port) != "open", (address, port)
+    assert other.connect(one.address, 80) != "open" and reach(world, one) == set()
     world.close()
 
 

@@ -167,7 +167,7 @@ def test_the_command(world: World) -> None:
                    "10.99.0.0/24": {}})  # fmt: skip
     assert "10.99.0.0/24: accepted; no network is called so now" in world.policy("check", 0).out
     shown = world.policy("diff", 1)
-    assert "no network is called so" in shown.err and "\033" not in shown.out
+    assert "no network is called so; accepted is a name, id, bridge or subnet" in shown.err and "\033" not in shown.out
     assert {" ".join(line.split()) for line in shown.out.splitlines()[1:]} == {
         f"- allow {GATEWAY}:1/tcp", f"+ allow {GATEWAY}:3/tcp", "+ refuse drop", "- mode audit",
     }  # fmt: skip

@@ -119,8 +119,23 @@ def test_twice_late_and_out_of_order(daemon: Daemon) -> None:
         daemon.call("CreateNetwork", network_body())
     first = daemon.call("CreateEndpoint", endpoint_body(2))
     assert daemon.call("CreateEndpoint", endpoint_body(2)) == first
-    assert "other settings" in error(daemon.try_call("CreateEndpoint", endpoint_body(2, proxy="1")))
-    assert "other settings" in error(daemon.try_call("CreateNetwork", network_body(proxy="1")))
+    inside = network_body()
+    inside["Options"]["com.docker.network.internal"] = True
+    moved = network_body()
+    moved["IPv4Data"][0]["Gateway"] = "10.88.0.9/24"
+    for differs, body in (
+        ("proxy", network_body(proxy="1")),
+        ("com.docker.network.bridge.name", network_body(**{"com.docker.network.bridge.name": "br9"})),
+        ("--subnet", network_body(pool="10.89.0")),
+        ("--gateway", moved),
+        ("--internal", inside),
+    ):
+        assert f"other settings ({differs})" in error(daemon.try_call("CreateNetwork", body))
+    body = endpoint_body(2, proxy="1")
+    assert "other settings (proxy)" in error(daemon.try_call("CreateEndpoint", body))
+    body = endpoint_body(2)
+    body["Interface"]["Address"] = "10.88.0.3/24"
+    assert "other settings (--ip)" in error(daemon.try_call("CreateEndpoint", body))
     for call in ("Join", "Join", "Leave", "Leave", "Join", "Leave", "DeleteEndpoint"):
         daemon.call(call, join_body(2))
     daemon.call("DeleteEndpoint", ids_body(2))
@@ -189,6 +204,11 @@ def test_what_clashes_is_refused(daemon: Daemon) -> None:
         (network_body("b2" * 32, pool="172.30.4"), "172.30.0.0/16"),
         ({**network_body("b2" * 32, pool="10.89.0"), "IPv4Data": []}, "no address pool"),
         ({**network_body("b2" * 32), "IPv4Data": [{"Pool": "10.89.0.0/24"}]}, "--gateway"),
+        (
+            {**network_body("b2" * 32),
+             "IPv4Data": [{"Pool": "10.89.0.0/24", "Gateway": "10.90.0.1/24"}]},
+            "give a --gateway within it",
+        ),
         ({**network_body("b2" * 32), "IPv4Data": network_body()["IPv4Data"] * 2}, "IPv4Data"),
         (network_body("b2" * 32, pool="10.89.0", proxy="[fd00::1]:80"), "IPv6"),
         (
@@ -209,7 +229,7 @@ def test_what_clashes_is_refused(daemon: Daemon) -> None:
         (with_interface(MacAddress="02:00:00:00:00:02"), "belongs to endpoint"),
         (with_interface(MacAddress="01:00:5e:00:00:01"), "group"),
         (with_interface(MacAddress="nonsense"), "MacAddress"),
-        (with_interface(Address="10.99.0.3/24"), "not in the network's pool"),
+        (with_interface(Address="10.99.0.3/24"), "choose an --ip within it"),
         (with_interface(Address="10.88.0.1/24"), "bridge's own"),
         (with_interface(Address=""), "no address"),
         (with_interface(Address="10.88.0.300/24"), "Address"),

@@ -322,7 +322,7 @@ def test_the_engine_may_give_the_address_away(world: World) -> None:
     world.daemon.call("CreateNetwork", network_body(small, "10.89.0", 30))
     world.daemon.call("CreateEndpoint", endpoint_body(2, small, "10.89.0", 30))
     done = world.verify(small)
-    assert done.status == 1 and "no address left" in done.err
+    assert done.status == 1 and "use a larger --subnet" in done.err
     member.leave()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -106,12 +107,21 @@ def test_everything_is_in(unpacked: Path) -> None:
     ):
         assert (host / file).is_file(), file
     unit = (host / "lib/systemd/system/netenforced.service").read_text()
-    assert "ExecStart=/usr/sbin/netenforced\n" in unit
+    assert "ExecStart=/usr/sbin/netenforced\n" in unit and "ExecReload=" in unit
     # The plugin's programs start with the loader and the libraries of its own root.
     root = unpacked / "netenforce-plugin" / INSIDE / "rootfs"
     assert "netenforce" in call("chroot", str(root), "/netenforced", "--version")
     (loader,) = root.glob("lib*/ld-linux*")
     call("chroot", str(root), f"/{loader.relative_to(root)}", "--list", "/usr/sbin/dnsmasq")
+
+
+def test_links_lead_somewhere(unpacked: Path) -> None:
+    """Those of the README and of the pages in docs; the changelog has a name of its own."""
+    folder = unpacked / "netenforce/usr/share/doc/netenforce"
+    for page in (folder / "README.md", *(folder / "docs").glob("*.md")):
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+        dead = [link for link in links if not (page.parent / link).exists()]
+        assert set(dead) <= {"CHANGELOG.md"}, (page, dead)
 
 
 def test_bill_of_materials(unpacked: Path) -> None:

@@ -87,6 +87,40 @@ static void bad_values_are_named(void **state) {
     }
 }
 
+/* What has the accepted form and is refused all the same: the error says why, or what the limits
+ * are. */
+static void what_is_out_of_reach_is_said(void **state) {
+    (void)state;
+    static const struct {
+        const char *key;
+        const char *value;
+        const char *said;
+    } bad[] = {
+        {"proxy", "127.0.0.1:3128", "the host's loopback; name a port of the bridge: 3128"},
+        {"proxy", "8080,[::1]:8081", "the host's loopback; name a port of the bridge: 8081"},
+        {"proxy", "0.0.0.0:8080", "unspecified, multicast and link-local addresses; name a port"},
+        {"proxy", "[fe80::1]:8080", "unspecified, multicast and link-local addresses; name a port"},
+        {"dns", "127.0.0.53", "the host's loopback; dns=log asks the host's own servers"},
+        {"dns", "192.0.2.1,::1", "the host's loopback; dns=log asks the host's own servers"},
+        {"dns", "224.0.0.251", "unspecified, multicast and link-local addresses; dns=log asks"},
+        {"rate", "1kbit", "8kbit to 100gbit"},
+        {"conn_rate", "1000001/s", "1 to 1000000"},
+        {"log", "0/s", "1 to 1000000"},
+        {"quota", "1048577TiB", "1 to 1048576TiB"},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct ne_options options = {0};
+        struct ne_error err = {0};
+        assert_int_equal(set(&options, bad[i].key, bad[i].value, &err), -1);
+        assert_non_null(strstr(err.text, bad[i].said));
+        assert_non_null(strstr(err.text, bad[i].value));
+        assert_non_null(strstr(err.text, "; accepted is "));
+    }
+    struct ne_options options = {0};
+    struct ne_error err = {0};
+    assert_int_equal(set(&options, "quota", "1048576TiB", &err), 0);
+}
+
 static void case_and_scope(void **state) {
     (void)state;
     struct ne_options options = {0};
@@ -129,6 +163,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(proxies_are_read),
         cmocka_unit_test(bad_values_are_named),
+        cmocka_unit_test(what_is_out_of_reach_is_said),
         cmocka_unit_test(case_and_scope),
         cmocka_unit_test(the_list_has_an_end),
     };

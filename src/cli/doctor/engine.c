@@ -43,24 +43,55 @@ static void look_at_plugin(json_t *findings) {
     json_decref(plugin);
 }
 
+/* is_told_apart() - Whether the driver knows by what Docker @version sends that it asks no loopback
+ * server for containers (src/driver/resolver.c). */
+static bool is_told_apart(const char *text) {
+    struct version version;
+    return version_read(text, &version) && !version_before(&version, 28, 0, 0);
+}
+
+/* leak_is_allowed() - Whether the plugin is set to RESOLVER_LEAK=allow. A service does not tell. */
+static bool leak_is_allowed(void) {
+    json_t *plugin = client_docker("/plugins/" PLUGIN "/json");
+    bool allowed = false;
+    size_t i;
+    const json_t *variable;
+    json_array_foreach(json_object_get(json_object_get(plugin, "Settings"), "Env"), i, variable) {
+        const char *text = json_string_value(variable);
+        allowed |= text != NULL && strcmp(text, "RESOLVER_LEAK=allow") == 0;
+    }
+    json_decref(plugin);
+    return allowed;
+}
+
 /* look_at_resolver() - @version is NULL if the engine does not answer. */
 static void look_at_resolver(json_t *findings, const char *version) {
     struct ne_resolver found;
     struct ne_error err;
+    bool leaks = version == NULL || is_leaking_engine(version);
     if (ne_resolver_look("", &found, &err) < 0)
         finding(findings, LEVEL_LOOK, "resolver", NULL, "%s", err.text);
     else if (found.server[0] == '\0')
         finding(findings, LEVEL_GOOD, "resolver", NULL,
                 "the host's name servers are no loopback ones");
-    else if (version != NULL && !is_leaking_engine(version))
+    else if (leaks)
+        finding(findings, LEVEL_LOOK, "resolver",
+                "name another server there, or use Docker 28; if dockerd has a --dns, set "
+                "RESOLVER_LEAK=allow (README, Hosts with a loopback resolver)",
+                "%s names %s, and this engine asks that server for containers, past every rule",
+                found.path, found.server);
+    else if (is_told_apart(version) || leak_is_allowed())
         finding(findings, LEVEL_GOOD, "resolver", NULL,
                 "%s names %s, but Docker %s does not ask it for containers", found.path,
                 found.server, version);
     else
         finding(findings, LEVEL_LOOK, "resolver",
-                "name another server there, give dockerd a --dns, or use Docker 25.0.5 or later",
-                "%s names %s, and this engine asks that server for containers, past every rule",
-                found.path, found.server);
+                "use Docker 28, or set RESOLVER_LEAK=allow (README, Hosts with a loopback "
+                "resolver)",
+                "%s names %s: Docker %s does not ask it for containers, but the driver cannot "
+                "tell it from one that does, and refuses networks unless RESOLVER_LEAK=allow is "
+                "set",
+                found.path, found.server, version);
 }
 
 void look_at_engine(json_t *findings) {

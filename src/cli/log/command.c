@@ -39,19 +39,19 @@ static bool on_line(void *context, const char *line, size_t size) {
     struct log *log = context;
     if (size < TIME_AT + TIME_SIZE || skip(log, line))
         return true;
-    if (log->cli->as_json) {
+    json_t *event = json_loadb(line, size, 0, NULL);
+    const char *endpoint = json_string_value(json_object_get(event, "endpoint"));
+    const char *network = json_string_value(json_object_get(event, "network"));
+    const char *name = NULL;
+    if (endpoint != NULL && network != NULL)
+        name = containers_name(log->known, network, endpoint);
+    if (log->cli->as_json && name == NULL)
         (void)fwrite(line, 1, size, stdout);
-    } else {
-        json_t *event = json_loadb(line, size, 0, NULL);
-        const char *endpoint = json_string_value(json_object_get(event, "endpoint"));
-        const char *network = json_string_value(json_object_get(event, "network"));
-        const char *name = NULL;
-        if (endpoint != NULL && network != NULL)
-            name = containers_name(log->known, network, endpoint);
-        if (event != NULL)
-            event_print(stdout, event, name);
-        json_decref(event);
-    }
+    else if (log->cli->as_json)
+        event_write(stdout, event, name);
+    else if (event != NULL)
+        event_print(stdout, event, name);
+    json_decref(event);
     log->failed = fflush(stdout) != 0;
     return !log->failed;
 }
@@ -161,6 +161,8 @@ static bool on_metrics(void *context, const char *line, size_t size) {
 
 int command_metrics(const struct cli *cli, int count, char **words) {
     struct ne_error err = {0};
+    if (cli->as_json)
+        return metrics_as_json(cli);
     (void)count;
     (void)words;
     if (client_stream(cli->socket, "/metrics", on_metrics, NULL, &err) != 0)

@@ -289,8 +289,9 @@ static enum xt_outcome no_table(struct session *s, int cause) {
     }
     (void)ne_fail(s->err, NE_UNSUPPORTED,
                   "the kernel's legacy ip%stables has no table %s (%s): load it (modprobe -a "
-                  "ip%s_tables ip%stable_%s), or use a kernel with "
-                  "CONFIG_NETFILTER_XTABLES_LEGACY",
+                  "ip%s_tables ip%stable_%s), use a kernel with CONFIG_NETFILTER_XTABLES_LEGACY, "
+                  "or let the fence be written in nf_tables (FIREWALL=auto or nftables, "
+                  "netenforced --firewall)",
                   six, name, s->xtc->words(cause), six, six, name);
     return XT_NO_TABLE;
 }
