@@ -20,14 +20,13 @@ bool ne_log_parse_level(const char *name, enum ne_log_level *level);
 /* ne_log_set_level() - Say nothing that is less urgent than @level. */
 void ne_log_set_level(enum ne_log_level level);
 
-/* ne_log_line() - Write @line, @size bytes with its newline, at most 4096, by one write: lines never
- * mix. It never waits for whoever should read standard error.
- * Return: whether it was written.
+/* ne_log_line() - Write @line, @size bytes with its newline, at most 4096, by one write: lines
+ * never mix. It never waits for whoever should read standard error. Return: whether it was written.
  */
 bool ne_log_line(const char *line, size_t size);
 
-/* ne_log() - Write one line. Never fails visibly, keeps errno. What could not be written is counted,
- * and the count said before the next line that can. */
+/* ne_log() - Write one line. Never fails visibly, keeps errno. What could not be written is
+ * counted, and the count said before the next line that can. */
 void ne_log(enum ne_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define ne_err(...)   ne_log(NE_LOG_ERROR, __VA_ARGS__)
