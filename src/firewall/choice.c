@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define ALONE_EVERY_S 5 /* a look at the other backend: it costs more than all else of a check */
 
 struct choice {
     struct ne_firewall base;
@@ -13,6 +16,7 @@ struct choice {
     const char *why;            /* of what is chosen */
     bool alone;                 /* nothing of the other one's stands any more */
     bool came_back;             /* it did not, and then something stood again */
+    time_t alone_at;            /* when that was last looked at */
 };
 
 static struct ne_firewall *other_of(const struct choice *choice) {
@@ -92,6 +96,11 @@ static int check_alone(struct choice *choice, struct ne_firewall_report *report,
     struct ne_firewall_report left = {0};
     struct ne_fence nothing;
     struct ne_error why = {0};
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (choice->alone && now.tv_sec - choice->alone_at < ALONE_EVERY_S)
+        return 0;
+    choice->alone_at = now.tv_sec;
     ne_fence_init(&nothing);
     if (other->ops->check(other, &nothing, &left, &why) < 0 && why.code != NE_UNSUPPORTED) {
         if (err != NULL)

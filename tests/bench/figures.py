@@ -97,7 +97,11 @@ class Report:
         self._text.append("")
 
     def lines(self, name: str, axes: Axes, series: Mapping[str, Points]) -> None:
-        """A plot of something that grows."""
+        """A plot of something that grows; on an axis of powers there is no place for nothing."""
+        if "y" in axes.log:
+            series = {k: points for k, points in series.items() if any(s.median > 0 for _, s in points)}
+        if not series:
+            return
         ticks = sorted({x for points in series.values() for x, _ in points})
         blocks = {label: [(x, s, "") for x, s in points] for label, points in series.items()}
         log = f"set logscale {axes.log}" if axes.log else ""

@@ -322,7 +322,7 @@ def test_what_the_other_wrote_comes_back(tmp_path: Path, backend: str) -> None:
         daemon.netns.run("iptables-legacy-restore", str(tmp_path / "rules"))
     else:
         daemon.netns.run("nft", f"add table {FENCE}")
-    wait_until(lambda: '"type":"repair"' in daemon.log(), "a repair", timeout=5)
+    wait_until(lambda: '"type":"repair"' in daemon.log(), "a repair", timeout=15)
     assert bool(legacy_rules(daemon.netns, "NETENFORCE")) == (backend == "iptables")
     assert bool(fence_lines(daemon.netns)) == (backend == "nftables")
     assert daemon.get("/v1/status")["enforcement"]["in_place"]
