@@ -21,6 +21,7 @@
 struct ne_declared {
     char network[NE_DECLARED_NAME]; /* as it is written */
     struct ne_options options;
+    bool late; /* not in force yet where its network is there: the driver's */
 };
 
 /* Owning. */

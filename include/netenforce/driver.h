@@ -37,8 +37,8 @@ struct ne_driver {
     bool unsettled;                /* something could not be undone or removed: repair later */
     char complaint[NE_ERROR_TEXT]; /* the first failure of the last repair; empty: it had none */
     bool surveyed;                 /* what an earlier daemon left is gone, or among the strays */
-    char (
-        *strays)[NE_IFNAME_SIZE]; /* links of ours that belong to nobody and could not be removed */
+    /* Links of ours that belong to nobody and could not be removed. */
+    char (*strays)[NE_IFNAME_SIZE];
     size_t stray_count;
     size_t next_link;        /* of ne_driver_check_links() */
     unsigned long repairs;   /* differences that ne_driver_repair() mended so far */

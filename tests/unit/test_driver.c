@@ -186,6 +186,14 @@ static void an_address_given_again_supersedes(void **state) {
     ne_driver_free(&driver);
 }
 
+/* mend_to_nothing() - A repair that succeeds leaves nothing. */
+static void mend_to_nothing(void) {
+    assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
+    assert_false(held.bridge || held.port[0]);
+    assert_int_equal(held.bridges, 0);
+    ne_driver_free(&driver);
+}
+
 /* What an earlier daemon left stays closed until it is known and gone, whatever fails. */
 static void what_is_left_stays_closed(void **state) {
     (void)state;
@@ -201,10 +209,7 @@ static void what_is_left_stays_closed(void **state) {
         assert_true(!held.bridge || held.bridges == 1);
         fail_at = 0;
         assert_int_equal(result, failed ? -1 : 0);
-        assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
-        assert_false(held.bridge || held.port[0]);
-        assert_int_equal(held.bridges, 0);
-        ne_driver_free(&driver);
+        mend_to_nothing();
         if (!failed)
             break;
     }
@@ -226,13 +231,41 @@ static void what_cannot_be_removed_is_closed(void **state) {
         assert_false(open_without_rules);
         assert_int_equal(driver.unsettled, failed);
         assert_true(!(held.bridge || held.port_up[0]) || held.bridges > 0);
-        assert_int_equal(ne_driver_repair(&driver, &repaired, &err), 0);
-        assert_false(held.bridge || held.port[0]);
-        assert_int_equal(held.bridges, 0);
-        ne_driver_free(&driver);
+        mend_to_nothing();
         if (!failed)
             break;
     }
+}
+
+static unsigned followed;
+
+static void on_followed(const char *network, unsigned long revision) {
+    (void)network, (void)revision;
+    followed++;
+}
+
+/* What is declared and failed is tried again; what has held once is an operator's to change. */
+static void what_is_declared_is_followed_once(void **state) {
+    static const char file[] =
+        "{\"version\": 1, \"networks\": {\"10.88.0.0/24\": {\"refuse\": \"drop\"}}}";
+    struct ne_declarations declarations = {0};
+    unsigned count = 0;
+    (void)state;
+    begin_empty();
+    assert_int_equal(create_network(), 0);
+    assert_int_equal(ne_declarations_parse(&declarations, file, sizeof(file) - 1, &err), 0);
+    assert_int_equal(ne_driver_declare(&driver, &declarations, &err), 0);
+    calls = 0;
+    fail_at = 1;
+    assert_int_equal(ne_driver_follow_declared(&driver, on_followed, &count, &err), -1);
+    fail_at = 0;
+    assert_true(driver.declared_late && followed == 0);
+    assert_int_equal(ne_driver_follow_declared(&driver, on_followed, &count, &err), 0);
+    assert_true(!driver.declared_late && followed == 1);
+    assert_int_equal(set_policy(NULL, "refuse", "reject"), 0);
+    assert_int_equal(ne_driver_follow_declared(&driver, on_followed, &count, &err), 0);
+    assert_int_equal(followed, 1);
+    ne_driver_free(&driver);
 }
 
 static void repair_settles(void **state) {
@@ -435,6 +468,7 @@ int main(void) {
         cmocka_unit_test(repair_settles),
         cmocka_unit_test(what_is_left_stays_closed),
         cmocka_unit_test(what_cannot_be_removed_is_closed),
+        cmocka_unit_test(what_is_declared_is_followed_once),
         cmocka_unit_test(other_ways_out_are_kept),
         cmocka_unit_test(changed_links_are_mended),
         cmocka_unit_test(links_are_looked_at_in_turn),
