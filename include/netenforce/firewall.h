@@ -54,11 +54,12 @@ struct ne_firewall_ops {
     int (*check)(struct ne_firewall *firewall, const struct ne_fence *fence,
                  struct ne_firewall_report *report, struct ne_error *err);
 
-    /* usage - Call @visit for each joined endpoint whose use is counted here, in the order of ids;
-     * its failure ends the walk. NULL in what is a part of ne_firewall_pair(): nothing is counted.
+    /* usage - Call @visit for each joined endpoint whose use is counted here, in the order of ids,
+     * or for the endpoint @only alone, which asks the kernel for no other's; its failure ends the
+     * walk. NULL in what is a part of ne_firewall_pair(): nothing is counted.
      * Return: 0, or -1 with NE_KERNEL, NE_NO_MEMORY or what @visit failed with.
      */
-    int (*usage)(struct ne_firewall *firewall,
+    int (*usage)(struct ne_firewall *firewall, const char *only,
                  int (*visit)(void *context, const struct ne_usage *usage, struct ne_error *err),
                  void *context, struct ne_error *err);
 

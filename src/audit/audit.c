@@ -162,8 +162,6 @@ static void settle(struct ne_audit *audit, struct account *account, bool leaving
 
 static int take(void *context, const struct ne_usage *usage, struct ne_error *err) {
     struct ne_audit *audit = context;
-    if (audit->only != NULL && strcmp(audit->only, usage->id) != 0)
-        return 0;
     struct account *account = account_of(&audit->accounts, usage->id);
     if (account == NULL)
         return ne_fail(err, NE_NO_MEMORY, "no memory for the account of an endpoint");
@@ -183,11 +181,10 @@ static int take(void *context, const struct ne_usage *usage, struct ne_error *er
 
 static int read_counters(struct ne_audit *audit, const char *only, uint64_t tick,
                          struct ne_error *err) {
-    audit->only = only;
     audit->read_at = tick;
     for (size_t i = 0; only == NULL && i < audit->accounts.count; i++)
         audit->accounts.list[i].present = false;
-    if (audit->firewall->ops->usage(audit->firewall, take, audit, err) < 0) {
+    if (audit->firewall->ops->usage(audit->firewall, only, take, audit, err) < 0) {
         /* Not known: nobody is taken for gone. */
         for (size_t i = 0; i < audit->accounts.count; i++)
             audit->accounts.list[i].present = true;

@@ -89,7 +89,6 @@ struct ne_audit {
     struct accounts accounts;
     struct sums sums;
     uint64_t tick;
-    const char *only; /* during a reading: of this endpoint alone; NULL: of all */
     uint64_t read_at; /* during a reading */
     bool begun;       /* the counters were read once */
     bool active;      /* something may be left to be told */

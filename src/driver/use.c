@@ -42,7 +42,7 @@ static int take_received(void *context, const struct ne_port_traffic *traffic,
 int ne_driver_uses(const struct ne_driver *driver, struct ne_use **uses, size_t *count,
                    struct ne_error *err) {
     struct uses all = {0};
-    int result = driver->firewall->ops->usage(driver->firewall, take_counted, &all, err);
+    int result = driver->firewall->ops->usage(driver->firewall, NULL, take_counted, &all, err);
     if (result == 0 && all.count > 0)
         result = driver->link->ops->traffic(driver->link, take_received, &all, err);
     *uses = all.list;
@@ -80,5 +80,5 @@ static int note(void *context, const struct ne_usage *usage, struct ne_error *er
 }
 
 int ne_driver_note_use(struct ne_driver *driver, struct ne_error *err) {
-    return driver->firewall->ops->usage(driver->firewall, note, driver, err);
+    return driver->firewall->ops->usage(driver->firewall, NULL, note, driver, err);
 }

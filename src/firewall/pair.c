@@ -47,19 +47,20 @@ static int check(struct ne_firewall *firewall, const struct ne_fence *fence,
     return 0;
 }
 
-static int usage_of(struct ne_firewall *firewall,
+static int usage_of(struct ne_firewall *firewall, const char *only,
                     int (*visit)(void *context, const struct ne_usage *usage, struct ne_error *err),
                     void *context, struct ne_error *err) {
-    return firewall->ops->usage == NULL ? 0 : firewall->ops->usage(firewall, visit, context, err);
+    return firewall->ops->usage == NULL ? 0
+                                        : firewall->ops->usage(firewall, only, visit, context, err);
 }
 
-static int usage(struct ne_firewall *firewall,
+static int usage(struct ne_firewall *firewall, const char *only,
                  int (*visit)(void *context, const struct ne_usage *usage, struct ne_error *err),
                  void *context, struct ne_error *err) {
     struct pair *pair = (struct pair *)firewall;
-    if (usage_of(pair->main, visit, context, err) < 0)
+    if (usage_of(pair->main, only, visit, context, err) < 0)
         return -1;
-    return usage_of(pair->backstop, visit, context, err);
+    return usage_of(pair->backstop, only, visit, context, err);
 }
 
 static void describe(const struct ne_firewall *firewall, char *text, size_t size) {

@@ -254,10 +254,10 @@ static const struct ne_link_ops link_ops = {
     .is_local = is_local,
     .forwards = forwards,
 };
-static int usage(struct ne_firewall *firewall,
+static int usage(struct ne_firewall *firewall, const char *only,
                  int (*visit)(void *context, const struct ne_usage *usage, struct ne_error *why),
                  void *context, struct ne_error *why) {
-    (void)firewall, (void)visit, (void)context, (void)why;
+    (void)firewall, (void)only, (void)visit, (void)context, (void)why;
     return 0;
 }
 

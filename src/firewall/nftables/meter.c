@@ -318,9 +318,9 @@ static int check(struct ne_firewall *firewall, const struct ne_fence *fence,
     return run((struct meter *)firewall, fence, false, report, err);
 }
 
-/* The use of all, while it is read. */
+/* The use of all who are asked for, while it is read. */
 struct usages {
-    const struct metered_list *standing;
+    struct metered_list asked; /* a part of what stands */
     struct ne_usage *items;
 };
 
@@ -330,10 +330,10 @@ static void take_count(void *context, const struct meter_found *found) {
     const char *id;
     if (found == NULL || !meter_parse_name(found->name, &kind, &id))
         return;
-    const struct metered *endpoint = metered_find(usages->standing, id);
+    const struct metered *endpoint = metered_find(&usages->asked, id);
     if (endpoint == NULL)
         return;
-    struct ne_usage *usage = &usages->items[endpoint - usages->standing->items];
+    struct ne_usage *usage = &usages->items[endpoint - usages->asked.items];
     switch (kind) {
     case METER_PASSED:
         usage->passed_packets = found->count.packets;
@@ -354,23 +354,40 @@ static void take_count(void *context, const struct meter_found *found) {
     }
 }
 
-static int usage(struct ne_firewall *firewall,
+static enum nft_outcome read_counts(struct meter *meter, const char *only, struct usages *usages,
+                                    struct ne_error *err) {
+    static const enum meter_kind kinds[] = {METER_PASSED, METER_REFUSED, METER_LIMITED,
+                                            METER_QUOTA};
+    enum nft_outcome outcome = NFT_DONE;
+    if (only == NULL)
+        return meter_read_objects(&meter->nft, NFT_OBJECT_UNSPEC, take_count, usages, err);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && outcome == NFT_DONE; i++) {
+        struct meter_object object;
+        if (meter_object_of(usages->asked.items, kinds[i], &object))
+            outcome = meter_read_object(&meter->nft, kinds[i], only, take_count, usages, err);
+    }
+    return outcome;
+}
+
+static int usage(struct ne_firewall *firewall, const char *only,
                  int (*visit)(void *context, const struct ne_usage *usage, struct ne_error *err),
                  void *context, struct ne_error *err) {
     struct meter *meter = (struct meter *)firewall;
-    struct usages usages = {.standing = &meter->standing};
-    if (meter->absent || meter->standing.count == 0)
+    struct usages usages = {.asked = meter->standing};
+    if (only != NULL) {
+        usages.asked.items = metered_find(&meter->standing, only);
+        usages.asked.count = usages.asked.items != NULL;
+    }
+    size_t count = usages.asked.count;
+    if (meter->absent || count == 0)
         return 0;
-    usages.items = calloc(meter->standing.count, sizeof(*usages.items));
+    usages.items = calloc(count, sizeof(*usages.items));
     if (usages.items == NULL)
         return ne_fail(err, NE_NO_MEMORY, "no memory for what endpoints have used");
-    int result =
-        meter_read_objects(&meter->nft, NFT_OBJECT_UNSPEC, take_count, &usages, err) == NFT_DONE
-            ? 0
-            : -1;
-    for (size_t i = 0; i < meter->standing.count && result == 0; i++) {
-        memcpy(usages.items[i].id, meter->standing.items[i].meter.id, NE_ID_SIZE);
-        usages.items[i].quota = meter->standing.items[i].meter.quota;
+    int result = read_counts(meter, only, &usages, err) == NFT_DONE ? 0 : -1;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        memcpy(usages.items[i].id, usages.asked.items[i].meter.id, NE_ID_SIZE);
+        usages.items[i].quota = usages.asked.items[i].meter.quota;
         result = visit(context, &usages.items[i], err);
     }
     free(usages.items);

@@ -158,6 +158,12 @@ enum nft_outcome meter_read_objects(struct nft *nft, uint32_t type,
                                     void (*take)(void *context, const struct meter_found *found),
                                     void *context, struct ne_error *err);
 
+/* meter_read_object() - Call @take with the object of @kind that the endpoint @id has, if it is
+ * there. */
+enum nft_outcome meter_read_object(struct nft *nft, enum meter_kind kind, const char *id,
+                                   void (*take)(void *context, const struct meter_found *found),
+                                   void *context, struct ne_error *err);
+
 /* meter_read_digest() - The digest of what stands in the kernel: objects and elements. */
 enum nft_outcome meter_read_digest(struct nft *nft, uint64_t *digest, struct ne_error *err);
 

@@ -91,6 +91,17 @@ enum nft_outcome meter_read_objects(struct nft *nft, uint32_t type,
     return nft_dump(nft, NFT_MSG_GETOBJ, &where, take_object, &objects, err);
 }
 
+enum nft_outcome meter_read_object(struct nft *nft, enum meter_kind kind, const char *id,
+                                   void (*take)(void *context, const struct meter_found *found),
+                                   void *context, struct ne_error *err) {
+    char name[METER_NAME_SIZE];
+    const struct nft_where where = {.table = METER_TABLE,
+                                    .object = meter_object_name(kind, id, name),
+                                    .object_type = meter_kind_object(kind)};
+    struct objects objects = {.take = take, .context = context};
+    return nft_get_object(nft, &where, take_object, &objects, err);
+}
+
 /* A sum that begins anew with its dump. */
 struct sum {
     uint64_t start, digest;

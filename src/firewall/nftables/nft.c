@@ -225,6 +225,8 @@ static int ask(struct nft *nft, uint16_t type, uint16_t flags, const struct nft_
         mnl_attr_put_strz(header, NFTA_OBJ_TABLE, where->table);
     if (where != NULL && where->set != NULL)
         mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, where->set);
+    if (where != NULL && where->object != NULL)
+        mnl_attr_put_strz(header, NFTA_OBJ_NAME, where->object);
     if (where != NULL && where->object_type != NFT_OBJECT_UNSPEC)
         mnl_attr_put_u32(header, NFTA_OBJ_TYPE, htonl(where->object_type));
     int cause = send_all(nft, header, header->nlmsg_len);
@@ -292,4 +294,17 @@ enum nft_outcome nft_dump(struct nft *nft, uint16_t type, const struct nft_where
         return NFT_DONE;
     forget(nft);
     return failed(err, cause, "list the rules");
+}
+
+enum nft_outcome nft_get_object(struct nft *nft, const struct nft_where *where,
+                                void (*take)(void *context, const struct nlmsghdr *message),
+                                void *context, struct ne_error *err) {
+    enum nft_outcome outcome = nft_connect(nft, err);
+    if (outcome != NFT_DONE)
+        return outcome;
+    int cause = ask(nft, NFT_MSG_GETOBJ, 0, where, take, context);
+    if (cause == 0 || cause == ENOENT)
+        return NFT_DONE;
+    forget(nft);
+    return failed(err, cause, "read a counter");
 }

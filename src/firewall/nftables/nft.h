@@ -71,6 +71,7 @@ enum nft_outcome nft_generation(struct nft *nft, uint32_t *generation, struct ne
 struct nft_where {
     const char *table;    /* of rules, elements and objects */
     const char *set;      /* of elements, which need both */
+    const char *object;   /* of objects, for nft_get_object() */
     uint32_t object_type; /* of objects: NFT_OBJECT_* */
 };
 
@@ -81,5 +82,12 @@ struct nft_where {
 enum nft_outcome nft_dump(struct nft *nft, uint16_t type, const struct nft_where *where,
                           void (*take)(void *context, const struct nlmsghdr *message),
                           void *context, struct ne_error *err);
+
+/* nft_get_object() - Call @take with the one object of @where, all of which it needs but `set`;
+ * with none if there is none. Source: nf_tables_getobj(), net/netfilter/nf_tables_api.c.
+ */
+enum nft_outcome nft_get_object(struct nft *nft, const struct nft_where *where,
+                                void (*take)(void *context, const struct nlmsghdr *message),
+                                void *context, struct ne_error *err);
 
 #endif
