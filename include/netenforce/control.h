@@ -21,4 +21,11 @@ struct ne_control {
 void ne_control_handle(void *context, const struct ne_http_request *request,
                        struct ne_http_response *response);
 
+/* The errors that the HTTP server answers by itself: see struct ne_http_service. */
+#define NE_CONTROL_TOO_LARGE                                                                       \
+    "{\"error\":{\"code\":\"bad_input\","                                                          \
+    "\"message\":\"the request's body is larger than 4 MiB\"}}\n"
+#define NE_CONTROL_NO_MEMORY                                                                       \
+    "{\"error\":{\"code\":\"no_memory\",\"message\":\"no memory for the request\"}}\n"
+
 #endif

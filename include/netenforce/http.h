@@ -54,7 +54,7 @@ struct ne_http_stream {
 struct ne_http_response {
     unsigned status;
     const char *type; /* static text */
-    char *body;       /* malloc()ed; the server frees it. NULL: memory is short, answer 500 */
+    char *body; /* malloc()ed; the server frees it. NULL: memory is short, `no_memory` is sent */
     size_t size;
     struct ne_http_stream stream; /* with a `read`: sent in the place of the body */
     bool later;                   /* nothing yet: ne_http_answer() comes, before settle() returns */
@@ -77,17 +77,19 @@ struct ne_http_service {
      */
     void (*answered)(void *context, const struct ne_http_request *request, double seconds);
     void *context;
+    /* What the server answers by itself, as JSON that outlives it. */
+    const char *too_large; /* 413: a body beyond NE_HTTP_BODY_MAX */
+    const char *no_memory; /* 500: neither for the request nor for its answer */
 };
 
 struct ne_http_server;
 
 /* ne_http_open() - Serve on the listening socket @listener, which the server owns from now on.
- * @error_key is the member of a JSON object that carries an error which the server itself
- * answers (a body that is too large). @service is copied.
+ * @service is copied.
  * Return: the server, to be ended with ne_http_close(), or NULL (@listener is closed, too).
  */
 struct ne_http_server *ne_http_open(int listener, const struct ne_http_service *service,
-                                    const char *error_key, struct ne_error *err);
+                                    struct ne_error *err);
 
 /* ne_http_answer() - The answer to a request whose response was `later`, once; @response is taken
  * over as a handler's is. */

@@ -1,15 +1,16 @@
 /* remote.h - the libnetwork remote API (moby: daemon/libnetwork/docs/remote.md and drivers/remote).
  *
- *   POST /Plugin.Activate                                    -> {"Implements": ["NetworkDriver"]}
- *   POST /NetworkDriver.GetCapabilities                      -> {"Scope", "ConnectivityScope",
- * "GwAllocChecker"} POST /NetworkDriver.GwAllocCheck                         -> {"SkipIPv4",
- * "SkipIPv6"} POST /NetworkDriver.CreateNetwork | DeleteNetwork        -> {} POST
- * /NetworkDriver.AllocateNetwork | FreeNetwork        -> {} (scope global only) POST
- * /NetworkDriver.CreateEndpoint                       -> {"Interface": {"MacAddress"}} POST
- * /NetworkDriver.EndpointOperInfo                     -> {"Value": {}} POST /NetworkDriver.Join ->
- * {"InterfaceName", "StaticRoutes", "DisableGatewayService"} POST /NetworkDriver.Leave |
- * DeleteEndpoint               -> {} POST /NetworkDriver.ProgramExternalConnectivity |
- * RevokeExternalConnectivity -> {} POST /NetworkDriver.DiscoverNew | DiscoverDelete         -> {}
+ *   POST /Plugin.Activate       {"Implements": ["NetworkDriver"]}
+ *   POST /NetworkDriver.  (each of the following)
+ *        GetCapabilities        {"Scope", "ConnectivityScope", "GwAllocChecker"}
+ *        GwAllocCheck           {"SkipIPv4", "SkipIPv6"}
+ *        CreateNetwork, DeleteNetwork                          {}
+ *        AllocateNetwork, FreeNetwork (scope global only)      {}
+ *        CreateEndpoint         {"Interface": {"MacAddress"}}
+ *        EndpointOperInfo       {"Value": {}}
+ *        Join                   {"InterfaceName", "StaticRoutes", "DisableGatewayService"}
+ *        Leave, DeleteEndpoint                                 {}
+ *        ProgramExternalConnectivity, RevokeExternalConnectivity, DiscoverNew, DiscoverDelete  {}
  *
  * An error is {"Err": "..."} with a status that is not 200: the engine shows the text to the user
  * and does not try again. Unknown paths are 404; the calls above never are,
@@ -45,5 +46,9 @@ void ne_remote_handle(void *context, const struct ne_http_request *request,
 
 /* ne_remote_settle() - Answer what was put off, each after its own rules are in force, or gone. */
 void ne_remote_settle(void *context);
+
+/* The errors that the HTTP server answers by itself: see struct ne_http_service. */
+#define NE_REMOTE_TOO_LARGE "{\"Err\":\"netenforce: the request's body is larger than 4 MiB\"}\n"
+#define NE_REMOTE_NO_MEMORY "{\"Err\":\"netenforce: no memory for the request\"}\n"
 
 #endif

@@ -4,8 +4,10 @@
 #include <curl/curl.h>
 #include <getopt.h>
 #include <netenforce/version.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_SOCKET "/run/netenforce/control.sock"
 
@@ -66,6 +68,19 @@ int print_json(const json_t *json) {
 int fail(const char *why) {
     (void)fprintf(stderr, "netenforce: %s\n", why);
     return EXIT_FAILED;
+}
+
+/* finish() - What was printed has to arrive: a full disk is no success. Whoever reads may have
+ * enough, and end: that is none of ours (verify | head). Which of both it was the stream has
+ * forgotten by now; a pipe knows. */
+static int finish(int result) {
+    struct pollfd reader = {.fd = STDOUT_FILENO};
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return result;
+    if (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR) != 0)
+        return result;
+    (void)fail("not all of the output could be written: is the disk full?");
+    return result != EXIT_GOOD ? result : EXIT_FAILED;
 }
 
 static const struct {
@@ -130,10 +145,10 @@ int main(int argc, char **argv) {
             break;
         case HELP:
             (void)fputs(usage, stdout);
-            return EXIT_GOOD;
+            return finish(EXIT_GOOD);
         case VERSION:
             (void)puts("netenforce " NE_VERSION);
-            return EXIT_GOOD;
+            return finish(EXIT_GOOD);
         default:
             (void)fputs(usage, stderr);
             return EXIT_USAGE;
@@ -157,7 +172,7 @@ int main(int argc, char **argv) {
             return EXIT_FAILED;
         int result = commands[i].run(&cli, argc - optind - 1, argv + optind + 1);
         curl_global_cleanup();
-        return result;
+        return finish(result);
     }
     return wrong_usage("unknown command", argv[optind]);
 }

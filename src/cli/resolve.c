@@ -16,16 +16,40 @@ static bool copy_id(const char *id, char out[static RESOLVED_ID_SIZE]) {
     return true;
 }
 
-/* known() - Whether the daemon has a record below @folder ("/v1/networks/") that @id names. */
-static bool known(const struct cli *cli, const char *folder, const char *id,
-                  char out[static RESOLVED_ID_SIZE], struct ne_error *err) {
+/* record_of() - What the daemon knows below @folder ("/v1/networks/") that @id names, and its whole
+ * id. Return: to be released, or NULL with @err. */
+static json_t *record_of(const struct cli *cli, const char *folder, const char *id,
+                         char out[static RESOLVED_ID_SIZE], struct ne_error *err) {
     char path[CLIENT_PATH_SIZE];
     if (client_path(path, folder, id, "", err) < 0)
-        return false;
-    json_t *answer = client_get(cli->socket, path, err);
-    bool found = answer != NULL && copy_id(json_string_value(json_object_get(answer, "id")), out);
-    json_decref(answer);
-    return found;
+        return NULL;
+    json_t *record = client_get(cli->socket, path, err);
+    if (record == NULL || copy_id(json_string_value(json_object_get(record, "id")), out))
+        return record;
+    json_decref(record);
+    (void)ne_fail(err, NE_STATE, "what answers at %s is not netenforced", cli->socket);
+    return NULL;
+}
+
+static bool known(const struct cli *cli, const char *folder, const char *id,
+                  char out[static RESOLVED_ID_SIZE], struct ne_error *err) {
+    json_t *record = record_of(cli, folder, id, out, err);
+    json_decref(record);
+    return record != NULL;
+}
+
+/* endpoint_on() - The endpoint with the id @id, of the network with the id @network. */
+static int endpoint_on(const struct cli *cli, const char *network, const char *id,
+                       char endpoint[static RESOLVED_ID_SIZE], struct ne_error *err) {
+    json_t *record = record_of(cli, "/v1/endpoints/", id, endpoint, err);
+    if (record == NULL)
+        return -1;
+    int result = 0;
+    if (strcmp(text_of(record, "network"), network) != 0)
+        result = ne_fail(err, NE_NOT_FOUND, "endpoint %.12s is not on network %.12s, but on %.12s",
+                         endpoint, network, text_of(record, "network"));
+    json_decref(record);
+    return result;
 }
 
 static json_t *inspect(const char *folder, const char *name, const char *after) {
@@ -119,7 +143,7 @@ int resolve_subject(const struct cli *cli, const char *text, char network[static
     int found = slash == NULL ? 1 : container_on(network, slash + 1, endpoint, err);
     if (found != 0)
         return found < 0 ? -1 : 0;
-    return known(cli, "/v1/endpoints/", slash + 1, endpoint, err) ? 0 : -1;
+    return endpoint_on(cli, network, slash + 1, endpoint, err);
 }
 
 /* container_anywhere() - The endpoint of a container on the only one of its networks that is ours.

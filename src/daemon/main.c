@@ -376,11 +376,11 @@ static int take_up(struct daemon *daemon, struct ne_error *err) {
 }
 
 static int serve(struct daemon *daemon, const char *path, const struct ne_http_service *service,
-                 const char *error_key, struct ne_error *err) {
+                 struct ne_error *err) {
     int listener = socket_listen(path, err);
     if (listener < 0)
         return -1;
-    struct ne_http_server *server = ne_http_open(listener, service, error_key, err);
+    struct ne_http_server *server = ne_http_open(listener, service, err);
     if (server == NULL)
         return -1;
     daemon->servers[daemon->server_count++] = server;
@@ -434,9 +434,12 @@ static int open_sockets(struct daemon *daemon, struct ne_error *err) {
         .names = daemon->forwarders,
     };
     (void)clock_gettime(CLOCK_MONOTONIC, &daemon->control.started);
-    const struct ne_http_service control = {
-        .handle = on_control_call, .answered = on_control_answered, .context = daemon};
-    if (serve(daemon, settings->control_socket, &control, "error", err) < 0)
+    const struct ne_http_service control = {.handle = on_control_call,
+                                            .answered = on_control_answered,
+                                            .context = daemon,
+                                            .too_large = NE_CONTROL_TOO_LARGE,
+                                            .no_memory = NE_CONTROL_NO_MEMORY};
+    if (serve(daemon, settings->control_socket, &control, err) < 0)
         return -1;
     for (unsigned i = 0; i < settings->plugin_socket_count; i++) {
         struct plugin_server *server = &daemon->plugin_servers[i];
@@ -444,8 +447,10 @@ static int open_sockets(struct daemon *daemon, struct ne_error *err) {
         const struct ne_http_service plugin = {.handle = on_plugin_call,
                                                .settle = on_plugin_settle,
                                                .answered = on_plugin_answered,
-                                               .context = server};
-        if (serve(daemon, settings->plugin_sockets[i], &plugin, "Err", err) < 0)
+                                               .context = server,
+                                               .too_large = NE_REMOTE_TOO_LARGE,
+                                               .no_memory = NE_REMOTE_NO_MEMORY};
+        if (serve(daemon, settings->plugin_sockets[i], &plugin, err) < 0)
             return -1;
     }
     return 0;

@@ -17,7 +17,6 @@ struct ne_http_server {
     struct MHD_Daemon *daemon;
     unsigned connections; /* when ne_http_run() was called */
     struct ne_http_service service;
-    const char *error_key;
     struct streams streams;
     struct peers peers;
     struct timespec ran; /* when the library had its last turn */
@@ -51,7 +50,7 @@ static void append(struct ne_http_call *call, const char *piece, size_t size) {
             room *= 2;
         char *body = realloc(call->body, room);
         if (body == NULL) {
-            call->refused = MHD_HTTP_INSUFFICIENT_STORAGE;
+            call->refused = MHD_HTTP_INTERNAL_SERVER_ERROR;
             return;
         }
         call->body = body;
@@ -59,19 +58,6 @@ static void append(struct ne_http_call *call, const char *piece, size_t size) {
     }
     memcpy(call->body + call->size, piece, size);
     call->size += size;
-}
-
-static void refuse(const struct ne_http_server *server, unsigned status,
-                   struct ne_http_response *response) {
-    const char *why = status == MHD_HTTP_CONTENT_TOO_LARGE
-                          ? "the request's body is larger than 4 MiB"
-                          : "no memory for the request's body";
-    char text[160];
-    int n = snprintf(text, sizeof(text), "{\"%s\": \"%s\"}\n", server->error_key, why);
-    response->status = status;
-    response->type = "application/json";
-    response->body = strdup(text);
-    response->size = response->body == NULL ? 0 : (size_t)n;
 }
 
 const char *ne_http_query(const struct ne_http_request *request, const char *key) {
@@ -83,34 +69,47 @@ const char *ne_http_query(const struct ne_http_request *request, const char *key
     return value == NULL ? "" : value;
 }
 
+/* queue() - @reply is the library's from here on. */
+static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, const char *type,
+                             struct MHD_Response *reply) {
+    enum MHD_Result result = MHD_NO;
+    if (MHD_add_response_header(reply, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES)
+        result = MHD_queue_response(connection, status, reply);
+    MHD_destroy_response(reply);
+    return result;
+}
+
+/* refuse() - By the server itself: without memory, or for the size of the body. */
+static enum MHD_Result refuse(const struct ne_http_server *server,
+                              struct MHD_Connection *connection, unsigned status) {
+    const char *text = status == MHD_HTTP_CONTENT_TOO_LARGE ? server->service.too_large
+                                                            : server->service.no_memory;
+    void *bytes; /* the library's parameter lacks a const: it writes nothing there */
+    memcpy(&bytes, &text, sizeof(bytes));
+    struct MHD_Response *reply =
+        MHD_create_response_from_buffer(strlen(text), bytes, MHD_RESPMEM_PERSISTENT);
+    return reply == NULL ? MHD_NO : queue(connection, status, "application/json", reply);
+}
+
 /* answer() - Hand @response over to the library, which frees its body. */
 static enum MHD_Result answer(struct ne_http_server *server, struct MHD_Connection *connection,
                               struct ne_http_response *response) {
-    static char nothing[] = "{}\n";
     struct MHD_Response *reply;
-    bool streams = response->stream.read != NULL;
-    if (streams) {
+    if (response->stream.read != NULL) {
         reply = stream_response(&server->streams, connection, &response->stream);
         (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, NE_HTTP_KEPT);
-    } else if (response->body != NULL)
+    } else if (response->body != NULL) {
         reply =
             MHD_create_response_from_buffer(response->size, response->body, MHD_RESPMEM_MUST_FREE);
-    else
-        reply =
-            MHD_create_response_from_buffer(sizeof(nothing) - 1, nothing, MHD_RESPMEM_PERSISTENT);
+    } else {
+        return refuse(server, connection, MHD_HTTP_INTERNAL_SERVER_ERROR);
+    }
     if (reply == NULL) {
         free(response->body);
         return MHD_NO;
     }
-    unsigned status =
-        response->body == NULL && !streams ? MHD_HTTP_INTERNAL_SERVER_ERROR : response->status;
-    enum MHD_Result result = MHD_NO;
-    if (MHD_add_response_header(reply, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                response->type != NULL ? response->type : "application/json") ==
-        MHD_YES)
-        result = MHD_queue_response(connection, status, reply);
-    MHD_destroy_response(reply);
-    return result;
+    return queue(connection, response->status,
+                 response->type != NULL ? response->type : "application/json", reply);
 }
 
 static double seconds_since(struct timespec began) {
@@ -142,10 +141,8 @@ static enum MHD_Result on_whole(struct ne_http_server *server, struct ne_http_ca
                                     server->connections <= NE_HTTP_KEPT_MAX ? NE_HTTP_KEPT
                                                                             : NE_HTTP_IDLE);
     (void)clock_gettime(CLOCK_MONOTONIC, &call->began);
-    if (call->refused != 0) {
-        refuse(server, call->refused, &response);
-        return answer(server, call->connection, &response);
-    }
+    if (call->refused != 0)
+        return refuse(server, call->connection, call->refused);
     request->body = call->body;
     request->size = call->size;
     request->call = server->service.settle == NULL || server->streams.ending ? NULL : call;
@@ -218,7 +215,7 @@ static void on_log(void *context, const char *fmt, va_list ap) {
 }
 
 struct ne_http_server *ne_http_open(int listener, const struct ne_http_service *service,
-                                    const char *error_key, struct ne_error *err) {
+                                    struct ne_error *err) {
     struct ne_http_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         (void)close(listener);
@@ -226,7 +223,6 @@ struct ne_http_server *ne_http_open(int listener, const struct ne_http_service *
         return NULL;
     }
     server->service = *service;
-    server->error_key = error_key;
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
         server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listener,

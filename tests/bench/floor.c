@@ -204,8 +204,13 @@ static int serve(struct driver *driver, const char *path, struct ne_error *err) 
     if (listener < 0)
         return -1;
     const struct ne_http_service service = {
-        .handle = on_call, .answered = on_answered, .context = driver};
-    driver->server = ne_http_open(listener, &service, "Err", err);
+        .handle = on_call,
+        .answered = on_answered,
+        .context = driver,
+        .too_large = "{}",
+        .no_memory = "{}",
+    };
+    driver->server = ne_http_open(listener, &service, err);
     if (driver->server == NULL)
         return -1;
     const struct loop_source sources[] = {

@@ -10,6 +10,7 @@ from lab import Attempt, Container, Delivered, Lab, Scene, lookup, ping, raw, tc
 from lab.frames import echo_reply_frame
 from lab.outside import FAR, HOST_V4, OTHER, WEB
 from lab.packet import ICMP
+from lab.sockets import connections
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +83,37 @@ def test_a_steady_container_is_seen(lab: Lab) -> None:
 
 def test_internal_network_lets_nothing_out(lab: Lab) -> None:
     """The other way round: what Docker itself keeps in is not counted."""
-    lab.engine.network("inner", "--internal", driver="bridge")
-    container = lab.engine.start("--network", "inner")
-    lab.outside.capture.forget()
-    outcomes = container.probe(tcp(OTHER, 80), udp(WEB, 53))
-    assert not any(outcome.reached for outcome in outcomes)
-    assert not lab.outside.capture.packets()
-    container.remove()
-    lab.engine("network", "rm", "inner")
+    scene = Scene(lab, lab.engine.network("inner", "--internal", driver="bridge"))
+    verdict = scene.attempt(tcp(OTHER, 80), udp(WEB, 53))
+    scene.remove()
+    assert not any(outcome.reached for outcome in verdict.outcomes)
+    assert not verdict.outside
+
+
+TALK = """
+import socket, sys, time
+talk = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+while True:
+    print("open", flush=True)
+    time.sleep(0.1)
+"""
+
+
+def test_nothing_is_sent_to_who_is_gone(lab: Lab) -> None:
+    """What the host had yet to say to a container would leave by its default route."""
+    options = ("-o", "com.docker.network.bridge.name=gone0")
+    network = lab.engine.network("gone", *options, driver="bridge")
+    gateway = network.gateway
+    talker = lab.engine.start(
+        *("--network", network.name),
+        command=["python3", "-c", TALK, gateway, str(lab.proxy.port)],
+    )
+    talker.wait_for_line()
+    assert connections(lab.host, "src", gateway)
+    lab.host.run("ip", "link", "set", "gone0", "down")  # no farewell is heard
+    talker.remove()
+    network.remove()
+    assert not connections(lab.host, "src", gateway)
 
 
 def test_nothing_is_lost_in_a_flood(lab: Lab, leaky: Container) -> None:

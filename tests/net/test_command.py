@@ -124,3 +124,25 @@ def test_a_name_goes_before_the_beginning_of_an_id(daemon: Daemon, tmp_path: Pat
     assert asked(endpoint_id(2)[:12]).status == 1 and asked(endpoint_id(2)).status == 0
     assert asked("caf").status == asked("none").status == 1
     engine.close()
+
+
+def test_an_endpoint_of_another_network(answers: StandIn, tmp_path: Path) -> None:
+    """What is meant for one network is not done to another's."""
+    other = "b" * 64
+    answers.answers[f"/v1/endpoints/{endpoint_id(2)}"] = {"id": endpoint_id(2), "network": other}
+    for words in (("show",), ("set", "mode=audit")):
+        subject = f"{NETWORK}/{endpoint_id(2)}"
+        done = command(answers.path, tmp_path / "none", "policy", words[0], subject, *words[1:])
+        assert done.status == 1 and f"is not on network {NETWORK[:12]}, but on {other[:12]}" in done.err, done
+
+
+@pytest.mark.parametrize("words", ["log", "log --json", "metrics", "metrics --json", "ls --json", "--help"])
+def test_output_that_has_no_room(daemon: Daemon, words: str) -> None:
+    """A disk that is full is no success; a reader who has enough is."""
+    connect(daemon, 2)
+    program = (str(BUILD / "netenforce"), "--socket", str(daemon.control), *words.split())
+    done = run("sh", "-c", 'exec "$0" "$@" >/dev/full', *program, check=False)
+    assert done.status == 1 and "is the disk full" in done.err, done
+    assert run(*program, check=False).status == 0
+    enough = run("sh", "-c", '"$0" "$@" | true', *program, check=False)
+    assert enough.status == 0 and "disk" not in enough.err, enough

@@ -323,7 +323,10 @@ def test_http_itself(daemon: Daemon) -> None:
     assert daemon.ask("POST", "/", b"{}")[0] == 404
     assert daemon.ask("GET", "/NetworkDriver.Join")[0] == 405
     huge = b'{"a": "' + b"x" * (5 << 20) + b'"}'
-    assert daemon.ask("POST", "/NetworkDriver.Join", huge)[0] == 413
+    status, answer = daemon.ask("POST", "/NetworkDriver.Join", huge)
+    assert status == 413 and "larger than 4 MiB" in answer["Err"]
+    status, answer = daemon.ask("PATCH", f"/v1/networks/{NETWORK}/policy", huge, control=True)
+    assert status == 413 and "larger than 4 MiB" in answer["error"]["message"]
     raw = socket.socket(socket.AF_UNIX)
     raw.connect(str(daemon.plugin))
     raw.sendall(

@@ -16,6 +16,7 @@
 
 #define WHOLE  "GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
 #define LATER  "GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
+#define SHORT  "GET /short HTTP/1.1\r\nHost: x\r\n\r\n"
 #define HEADER "POST /plain HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
 #define ROUNDS 8 /* of the server, in which it has done all that it can */
 
@@ -49,7 +50,8 @@ static void on_handle(void *context, const struct ne_http_request *request,
         response->later = true;
         return;
     }
-    *response = fine();
+    if (strcmp(request->path, "/short") != 0) /* as if without memory */
+        *response = fine();
 }
 
 static void on_settle(void *context) {
@@ -69,8 +71,11 @@ static void on_answered(void *context, const struct ne_http_request *request, do
 static int begin(void **state) {
     (void)state;
     struct ne_error err;
-    const struct ne_http_service service = {
-        .handle = on_handle, .settle = on_settle, .answered = on_answered};
+    const struct ne_http_service service = {.handle = on_handle,
+                                            .settle = on_settle,
+                                            .answered = on_answered,
+                                            .too_large = "\"too large\"",
+                                            .no_memory = "\"no memory\""};
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     address = (struct sockaddr_un){.sun_family = AF_UNIX};
     address_size = sizeof(address);
@@ -81,7 +86,7 @@ static int begin(void **state) {
         listen(listener, 8) < 0)
         return -1;
     ahead = 0;
-    server = ne_http_open(listener, &service, "error", &err);
+    server = ne_http_open(listener, &service, &err);
     return server == NULL ? -1 : 0;
 }
 
@@ -168,6 +173,17 @@ static void what_is_put_off_is_answered(void **state) {
     (void)close(other);
 }
 
+static void who_gets_no_memory_is_told(void **state) {
+    char answer[512] = "";
+    (void)state;
+    int client = client_that(SHORT);
+    run();
+    assert_true(recv(client, answer, sizeof(answer) - 1, MSG_DONTWAIT) > 0);
+    assert_non_null(strstr(answer, " 500 "));
+    assert_non_null(strstr(answer, "\r\n\r\n\"no memory\""));
+    (void)close(client);
+}
+
 /* The library ends the process if it is stopped while a connection is suspended. */
 static void what_comes_at_the_end_is_answered(void **state) {
     int client = client_that(LATER);
@@ -182,6 +198,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(who_waited_within_a_request_is_read, begin, end),
         cmocka_unit_test_setup_teardown(who_is_silent_is_ended, begin, end),
         cmocka_unit_test_setup_teardown(what_is_put_off_is_answered, begin, end),
+        cmocka_unit_test_setup_teardown(who_gets_no_memory_is_told, begin, end),
         cmocka_unit_test_setup(what_comes_at_the_end_is_answered, begin),
     };
     return cmocka_run_group_tests_name("http", tests, NULL, NULL);

@@ -14,6 +14,7 @@ from .outside import FAR, HOST_V4, OTHER, WEB
 from .packet import TCP, Packet
 from .process import wait_until
 from .receiver import Delivered
+from .sockets import connections
 
 WEB_PORTS = (80, 443)
 UNSET = ("", "0.0.0.0", "::")  # of a frame without IP, and of a host that has no address yet
@@ -138,5 +139,4 @@ class Scene:
     def _proxy_is_done(self, port: str) -> bool:
         """Whether the proxy's end of a connection from that port has nothing to wait for."""
         ends = f"( sport = :{self.lab.proxy.port} and dport = :{port} )"
-        shown = self.lab.host.netns.run("ss", "-Htan", ends).out.splitlines()
-        return all(line.startswith("TIME-WAIT") for line in shown)
+        return all(one.state == "TIME-WAIT" for one in connections(self.lab.host, ends))
