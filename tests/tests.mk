@@ -30,9 +30,12 @@ NET_PYTEST := $(PYTEST) -n 2
 net: all $(B)/tests/link_probe $(B)/tests/live $(B)/tests/libfault.so $(B)/tests/libintruder.so
 	$(Q)BUILD=$(CURDIR)/$(B) $(NET_PYTEST) tests/net
 
+# Two labs, an engine in each; a file's tests share what they don't change, so they stay together.
+ENGINE_PYTEST := $(PYTEST) -n 2 --dist loadfile
+
 ENGINE_TESTS ?= tests/engine
 engine: plugin all
-	$(Q)BUILD=$(CURDIR)/$(B) $(PYTEST) $(ENGINE_TESTS)
+	$(Q)BUILD=$(CURDIR)/$(B) $(ENGINE_PYTEST) $(ENGINE_TESTS)
 
 # The engine of one Debian release after the other, on one data folder: needs debootstrap(8) and minutes.
 upgrade: plugin all
@@ -77,7 +80,7 @@ SECOND_ATTACK := "17 or (every and gate)"
 .PHONY: second-backend
 second-backend: all plugin $(B)/tests/live $(B)/tests/libfault.so build/tests/attacker
 	$(Q)export BUILD=$(CURDIR)/$(B) FIREWALL=nftables; \
-		$(NET_PYTEST) $(SECOND_NET) && $(PYTEST) $(SECOND_ENGINE) && $(PYTEST) tests/attacks -k $(SECOND_ATTACK)
+		$(NET_PYTEST) $(SECOND_NET) && $(ENGINE_PYTEST) $(SECOND_ENGINE) && $(PYTEST) tests/attacks -k $(SECOND_ATTACK)
 
 # It goes into an image: static, and without sanitizers, whose runtime is not there.
 build/tests/attacker: tests/attacks/attacker.c
@@ -134,8 +137,8 @@ lint: deps
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -Iinclude \
 		--enable=warning,performance,portability --suppressions-list=.cppcheck src
 	$(call say,LINT,clang-tidy)
-	$(Q)clang-tidy --quiet --warnings-as-errors='*' \
-		$(filter src/%.c,$(SOURCES)) -- $(CPPFLAGS) -std=gnu17 2>/dev/null
+	$(Q)printf '%s\n' $(filter src/%.c,$(SOURCES)) | xargs -n 10 -P 2 sh -c \
+		'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(CPPFLAGS) -std=gnu17 2>/dev/null' lint
 	$(call say,LINT,shellcheck)
 	$(Q)shellcheck $(SCRIPTS)
 
