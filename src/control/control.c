@@ -58,16 +58,17 @@ static void get_status(struct ne_control *control, const struct ne_http_request 
                                            : "";
     json_body_write(
         response, 200, JSON_TYPE,
-        json_pack("{s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:{s:b, s:I, s:s}, s:o}",
-                  "version", NE_VERSION, "pid", (json_int_t)getpid(), "uptime_seconds",
-                  (json_int_t)(now.tv_sec - control->started.tv_sec), "firewall", firewall, "mark",
-                  (json_int_t)control->mark, "state_directory", control->state_dir, "networks",
-                  (json_int_t)driver->model.networks.count, "endpoints",
-                  (json_int_t)driver->model.endpoints.count, "repairs", (json_int_t)driver->repairs,
-                  "retired_ports", (json_int_t)driver->retired, "event_history_bytes",
-                  (json_int_t)ne_events_kept(), "enforcement", "in_place", in_place, "differences",
-                  (json_int_t)report.differences, "why", why, "multi_homed",
-                  multi_homed_json(driver)));
+        json_pack(
+            "{s:s, s:I, s:I, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:{s:b, s:I, s:s}, s:o}",
+            "version", NE_VERSION, "pid", (json_int_t)getpid(), "uptime_seconds",
+            (json_int_t)(now.tv_sec - control->started.tv_sec), "firewall", firewall, "mark",
+            (json_int_t)control->mark, "state_directory", control->state_dir, "resolver_leak",
+            driver->leak_allowed ? "allow" : "refuse", "networks",
+            (json_int_t)driver->model.networks.count, "endpoints",
+            (json_int_t)driver->model.endpoints.count, "repairs", (json_int_t)driver->repairs,
+            "retired_ports", (json_int_t)driver->retired, "event_history_bytes",
+            (json_int_t)ne_events_kept(), "enforcement", "in_place", in_place, "differences",
+            (json_int_t)report.differences, "why", why, "multi_homed", multi_homed_json(driver)));
 }
 
 static void get_networks(struct ne_control *control, const struct ne_http_request *request,

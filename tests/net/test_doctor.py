@@ -244,10 +244,9 @@ def test_engines_that_leak_names(world: World, version: str, found: str) -> None
     world.engine.answers["/version"] = {"Version": version}
     looked = world.findings(1 if found else 0)
     assert set(looked) == ({"resolver"} if found else set()) and found in looked.get("resolver", "")
-    settings = {"Env": ["LOG_LEVEL=info", "RESOLVER_LEAK=allow"]}
-    world.engine.answers["/plugins/netenforce/driver:latest/json"] = {
-        "Enabled": True, "Settings": settings,
-    }  # fmt: skip
+    world.daemon.stop()
+    world.daemon.env["RESOLVER_LEAK"] = "allow"
+    world.daemon.start()
     assert ("resolver" in world.findings(1 if found == LEAKS else 0)) == (found == LEAKS)
 
 

@@ -129,7 +129,7 @@ int command_doctor(const struct cli *cli, int count, char **words) {
     look_at_state(findings, status);
     progress_end();
     progress("asking the engine");
-    look_at_engine(findings);
+    look_at_engine(findings, status);
     progress_end();
     if (networks != NULL) {
         progress("trying the proxies");

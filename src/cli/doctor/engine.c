@@ -50,22 +50,8 @@ static bool is_told_apart(const char *text) {
     return version_read(text, &version) && !version_before(&version, 28, 0, 0);
 }
 
-/* leak_is_allowed() - Whether the plugin is set to RESOLVER_LEAK=allow. A service does not tell. */
-static bool leak_is_allowed(void) {
-    json_t *plugin = client_docker("/plugins/" PLUGIN "/json");
-    bool allowed = false;
-    size_t i;
-    const json_t *variable;
-    json_array_foreach(json_object_get(json_object_get(plugin, "Settings"), "Env"), i, variable) {
-        const char *text = json_string_value(variable);
-        allowed |= text != NULL && strcmp(text, "RESOLVER_LEAK=allow") == 0;
-    }
-    json_decref(plugin);
-    return allowed;
-}
-
 /* look_at_resolver() - @version is NULL if the engine does not answer. */
-static void look_at_resolver(json_t *findings, const char *version) {
+static void look_at_resolver(json_t *findings, const char *version, const json_t *status) {
     struct ne_resolver found;
     struct ne_error err;
     bool leaks = version == NULL || is_leaking_engine(version);
@@ -80,7 +66,7 @@ static void look_at_resolver(json_t *findings, const char *version) {
                 "RESOLVER_LEAK=allow (README, Hosts with a loopback resolver)",
                 "%s names %s, and this engine asks that server for containers, past every rule",
                 found.path, found.server);
-    else if (is_told_apart(version) || leak_is_allowed())
+    else if (is_told_apart(version) || strcmp(text_of(status, "resolver_leak"), "allow") == 0)
         finding(findings, LEVEL_GOOD, "resolver", NULL,
                 "%s names %s, but Docker %s does not ask it for containers", found.path,
                 found.server, version);
@@ -94,7 +80,7 @@ static void look_at_resolver(json_t *findings, const char *version) {
                 found.path, found.server, version);
 }
 
-void look_at_engine(json_t *findings) {
+void look_at_engine(json_t *findings, const json_t *status) {
     json_t *answer = client_docker("/version");
     const char *version = json_string_value(json_object_get(answer, "Version"));
     if (version == NULL) {
@@ -106,6 +92,6 @@ void look_at_engine(json_t *findings) {
         look_at_version(findings, version);
         look_at_plugin(findings);
     }
-    look_at_resolver(findings, version);
+    look_at_resolver(findings, version, status);
     json_decref(answer);
 }

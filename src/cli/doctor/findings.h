@@ -39,7 +39,7 @@ void firewall_advice(const struct firewalls *found, const char *bridge,
 void look_at_kernel(json_t *findings);
 void look_at_marks(json_t *findings, const json_t *status);
 void look_at_state(json_t *findings, const json_t *status);
-void look_at_engine(json_t *findings);
+void look_at_engine(json_t *findings, const json_t *status);
 void look_at_networks(const struct cli *cli, json_t *findings, const json_t *networks,
                       const struct firewalls *firewalls);
 void look_at_endpoints(const struct cli *cli, json_t *findings, const json_t *status);

@@ -56,7 +56,7 @@ class Daemon:
         self.root = folder / "root"  # what the daemon takes for the host's files
         (self.root / "etc").mkdir(parents=True, exist_ok=True)
         # A library that is loaded before the sanitizer's own: known, and meant (tests/net/fault.c).
-        self._env = {"ASAN_OPTIONS": "verify_asan_link_order=0", **env}
+        self.env = {"ASAN_OPTIONS": "verify_asan_link_order=0", **env}
         self._options = options
         self._program = program or [str(BUILD / "netenforced")]
         self._service: Service | None = None
@@ -66,7 +66,7 @@ class Daemon:
         self._service = Service(
             [
                 *("nsenter", f"--net={self.netns.path}", "--"),
-                *("env", *(f"{key}={value}" for key, value in self._env.items())),
+                *("env", *(f"{key}={value}" for key, value in self.env.items())),
                 *(*self._program, "--state-dir", str(self.state)),
                 *("--plugin-socket", str(self.plugin), "--control-socket", str(self.control)),
                 *("--xtables-lock", str(self.lock), "--host-root", str(self.root)),
