@@ -1,7 +1,8 @@
 """Suites on engines and backends: runs each cell, and prints the matrix. `make check-engines`.
 
-MATRIX_ENGINES (own 26 28), MATRIX_BACKENDS (iptables nftables) and MATRIX_SUITES (engine attacks
-upgrade) choose less than all. Cells run one after another, or MATRIX_JOBS at once, each with a lab of its own; what it printed lies
+MATRIX_ENGINES (own 26 28), MATRIX_BACKENDS (iptables nftables) and MATRIX_SUITES (engine attacks net
+hosts swarm upgrade) choose less than all; the last four are run with the machine's own engine alone.
+Cells run one after another, or MATRIX_JOBS at once, each with a lab of its own; what it printed lies
 in FOLDER/ENGINE-BACKEND-SUITE.log beside the .xml that is counted here, and the matrix in
 FOLDER/matrix.txt. The status is 1 if a cell is red.
 """
@@ -33,9 +34,9 @@ OWN = "own"  # the machine's engine
 ALL = {
     "MATRIX_ENGINES": (OWN, *ROOTS),
     "MATRIX_BACKENDS": ("iptables", "nftables"),
-    "MATRIX_SUITES": ("engine", "attacks", "upgrade"),
+    "MATRIX_SUITES": ("engine", "attacks", "net", "hosts", "swarm", "upgrade"),
 }
-FROM_OWN = "upgrade"  # a suite that begins with the machine's engine, and goes through the others
+EACH_ENGINE = ("engine", "attacks")  # the others are of the machine's engine, or of none
 
 
 def chosen(variable: str) -> list[str]:
@@ -124,7 +125,7 @@ def main(folder: Path) -> int:
     keys = [
         (engine, backend, suite)
         for suite, engine, backend in itertools.product(suites, engines, backends)
-        if suite != FROM_OWN or engine == OWN
+        if suite in EACH_ENGINE or engine == OWN
     ]
 
     def fill(key: tuple[str, str, str]) -> None:

@@ -27,7 +27,8 @@ unit: $(UNIT:%=$(B)/tests/%)
 # Each test has namespaces of its own, so two run at once.
 NET_PYTEST := $(PYTEST) -n 2
 
-net: all $(B)/tests/link_probe $(B)/tests/live $(B)/tests/libfault.so $(B)/tests/libintruder.so
+FOR_NET := $(addprefix $(B)/tests/,link_probe live libfault.so libintruder.so)
+net: all $(FOR_NET)
 	$(Q)BUILD=$(CURDIR)/$(B) $(NET_PYTEST) tests/net
 
 # Two labs, an engine in each; a file's tests share what they don't change, so they stay together.
@@ -66,10 +67,10 @@ newcomer: deps
 arm64: deps
 	$(Q)$(PYTEST) tests/arm64
 
-# Both suites on every engine and each backend, the upgrade from each engine to the next, and the matrix at the end: about three hours. See
-# tests/matrix.py for MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less, and MATRIX_JOBS.
+# Every suite on each backend, those over an engine on each engine, and the matrix at the end: three hours. See tests/matrix.py for
+# MATRIX_ENGINES, MATRIX_BACKENDS and MATRIX_SUITES, which choose less, and MATRIX_JOBS.
 .PHONY: check-engines
-check-engines: plugin all build/tests/attacker
+check-engines: plugin all build/tests/attacker $(FOR_NET)
 	$(Q)BUILD=$(CURDIR)/$(B) /usr/bin/python3 tests/matrix.py $(B)/engines-matrix
 
 # What depends on the backend most, with nftables: as much as a run for each change has time for.
