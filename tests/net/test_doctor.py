@@ -250,6 +250,14 @@ def test_engines_that_leak_names(world: World, version: str, found: str) -> None
     assert ("resolver" in world.findings(1 if found == LEAKS else 0)) == (found == LEAKS)
 
 
+def test_what_is_being_mended(world: World) -> None:
+    """The moment between somebody's change and the repair is no finding."""
+    for _ in range(5):
+        for command in ("iptables-legacy", "ip6tables-legacy"):
+            world.daemon.netns.run(command, "-t", "raw", "-F", "PREROUTING")
+        assert set(world.findings(0)) == set()
+
+
 def test_the_daemon_is_away(world: World) -> None:
     world.daemon.stop()
     assert set(world.findings(3)) == {"daemon"}

@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define MENDS   5          /* looks at what is being mended: two repairs, and some more */
+#define MEND_NS 300000000L /* between them */
 
 static const char *const level_keys[] = {
     [LEVEL_GOOD] = "good", [LEVEL_LOOK] = "look", [LEVEL_BAD] = "bad"};
@@ -51,6 +55,23 @@ bool version_before(const struct version *version, unsigned major, unsigned mino
     return false;
 }
 
+static bool is_in_place(const json_t *status) {
+    return json_is_true(json_object_get(json_object_get(status, "enforcement"), "in_place"));
+}
+
+/* settled_status() - The daemon's status, or NULL. Twice a second it mends what somebody changed,
+ * such as a firewall that was just reloaded: that moment passes by itself, and is waited for. */
+static json_t *settled_status(const struct cli *cli, struct ne_error *err) {
+    const struct timespec pause = {.tv_nsec = MEND_NS};
+    json_t *status = client_get(cli->socket, "/v1/status", err);
+    for (int i = 0; i < MENDS && status != NULL && !is_in_place(status); i++) {
+        json_decref(status);
+        (void)nanosleep(&pause, NULL);
+        status = client_get(cli->socket, "/v1/status", err);
+    }
+    return status;
+}
+
 static void look_at_daemon(json_t *findings, const json_t *status, const char *why) {
     if (status == NULL) {
         finding(findings, LEVEL_BAD, "daemon",
@@ -61,7 +82,7 @@ static void look_at_daemon(json_t *findings, const json_t *status, const char *w
     }
     const json_t *enforcement = json_object_get(status, "enforcement");
     const char *version = text_of(status, "version");
-    if (json_is_true(json_object_get(enforcement, "in_place")))
+    if (is_in_place(status))
         finding(findings, LEVEL_GOOD, "enforcement", NULL, "in place: %s",
                 text_of(status, "firewall"));
     else
@@ -118,7 +139,7 @@ int command_doctor(const struct cli *cli, int count, char **words) {
     struct ne_error err = {0};
     struct firewalls firewalls;
     json_t *findings = json_array();
-    json_t *status = client_get(cli->socket, "/v1/status", &err);
+    json_t *status = settled_status(cli, &err);
     json_t *networks = status == NULL ? NULL : client_get(cli->socket, "/v1/networks", &err);
     (void)signal(SIGPIPE, SIG_IGN); /* a probe is ended also when nobody reads */
     progress("looking at the host");
